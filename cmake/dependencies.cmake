@@ -1,0 +1,19 @@
+# Every library comes from Debian 12; script/bootstrap installs them.
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(pugixml REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json url)
+find_package(CLI11 REQUIRED)
+find_package(prometheus-cpp REQUIRED COMPONENTS core)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
+
+# Every macro that changes what Asio or Beast compile to stands here once: two translation units
+# that disagree about one of them break the one-definition rule and crash.
+add_library(postern_asio INTERFACE)
+target_compile_definitions(postern_asio INTERFACE
+  BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_COROUTINE BOOST_BEAST_USE_STD_STRING_VIEW)
+target_link_libraries(postern_asio INTERFACE Boost::headers Threads::Threads)

@@ -1,0 +1,52 @@
+# postern_room(<name> [DEPENDS <room>...] [LIBRARIES <target>...])
+#
+# The only way to declare a room. A room is one library, compiled from src/<name>/*.cpp, with an
+# include root of its own: a build folder that holds a single link to src/<name>. A room sees the
+# include roots of the rooms it depends on and no others, so an upward include does not compile.
+function(postern_room name)
+  cmake_parse_arguments(ROOM "" "" "DEPENDS;LIBRARIES;EXCLUDE" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
+  foreach(excluded ${ROOM_EXCLUDE})
+    list(REMOVE_ITEM sources ${CMAKE_SOURCE_DIR}/src/${name}/${excluded})
+  endforeach()
+  set(root ${CMAKE_BINARY_DIR}/rooms/${name})
+  file(MAKE_DIRECTORY ${root})
+  file(CREATE_LINK ${CMAKE_SOURCE_DIR}/src/${name} ${root}/${name} SYMBOLIC)
+  file(GLOB_RECURSE headers FOLLOW_SYMLINKS CONFIGURE_DEPENDS ${root}/${name}/*.h)
+
+  list(TRANSFORM ROOM_DEPENDS PREPEND postern_ OUTPUT_VARIABLE depends)
+  if(sources)
+    if(POSTERN_LAYERS)
+      add_library(postern_${name} SHARED ${sources})
+      target_link_options(postern_${name} PRIVATE -Wl,-z,defs)
+    else()
+      add_library(postern_${name} STATIC ${sources})
+    endif()
+    target_include_directories(postern_${name} PUBLIC ${root})
+    target_link_libraries(postern_${name} PUBLIC ${depends} ${ROOM_LIBRARIES} PRIVATE postern_flags)
+    target_sources(postern_${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${root} FILES ${headers})
+    set_target_properties(postern_${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+  else()
+    add_library(postern_${name} INTERFACE)
+    target_include_directories(postern_${name} INTERFACE ${root})
+    target_link_libraries(postern_${name} INTERFACE ${depends} ${ROOM_LIBRARIES})
+  endif()
+endfunction()
+
+# postern_test(<room> [LIBRARIES <target>...])
+#
+# One test binary a room, from tests/<room>/*_test.cpp, linked with that room alone, so that a
+# missing dependency shows up here and is not hidden by a neighbour.
+function(postern_test room)
+  cmake_parse_arguments(TEST "" "" "LIBRARIES;SOURCES" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${room}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${room}_test ${sources} ${TEST_SOURCES})
+  target_include_directories(${room}_test PRIVATE ${CMAKE_SOURCE_DIR})
+  target_compile_definitions(${room}_test PRIVATE POSTERN_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  target_link_libraries(${room}_test PRIVATE postern_${room} ${TEST_LIBRARIES} postern_flags
+    GTest::gtest GTest::gmock GTest::gtest_main)
+  gtest_discover_tests(${room}_test DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60)
+endfunction()
