@@ -1,0 +1,119 @@
+#include "ledger/ledger.h"
+
+#include <optional>
+
+#include "ledger/planner.h"
+
+namespace postern::ledger {
+namespace {
+
+[[nodiscard]] std::unexpected<Error> not_done(store::Commit outcome) {
+  if (outcome == store::Commit::kUnknown) {
+    return retryable("commit_unknown", "the store could not say whether the commit is durable");
+  }
+  return retryable("store_refused", "the store is full, failed or shutting down");
+}
+
+/// A planned answer that becomes true when the batch is durable.
+template <class Answer>
+class Promised {
+ public:
+  explicit Promised(std::move_only_function<void(Result<Answer>)> done) : done_(std::move(done)) {}
+  void set(Result<Answer> answer) { answer_ = std::move(answer); }
+  void settle(store::Commit outcome) noexcept {
+    if (outcome == store::Commit::kDone && answer_) {
+      done_(std::move(*answer_));
+    } else {
+      done_(not_done(outcome));
+    }
+  }
+
+ private:
+  std::move_only_function<void(Result<Answer>)> done_;
+  std::optional<Result<Answer>> answer_;
+};
+
+class RecordCommand final : public store::Command {
+ public:
+  RecordCommand(std::shared_ptr<const Policy> policy, Recording recording, TimePoint now,
+                std::move_only_function<void(Result<Recorded>)> done)
+      : policy_(std::move(policy)),
+        recording_(std::move(recording)),
+        now_(now),
+        promised_(std::move(done)) {}
+
+  store::KeySet keys() const override { return keys_of(*policy_, recording_); }
+  void plan(store::WorkingSet& working) override {
+    promised_.set(plan_record(working, *policy_, recording_, now_));
+  }
+  void finish(store::Commit outcome) noexcept override { promised_.settle(outcome); }
+
+ private:
+  std::shared_ptr<const Policy> policy_;
+  Recording recording_;
+  TimePoint now_;
+  Promised<Recorded> promised_;
+};
+
+class RegisterCommand final : public store::Command {
+ public:
+  RegisterCommand(std::shared_ptr<const Policy> policy, Registering order, TimePoint now,
+                  std::move_only_function<void(Result<Registered>)> done)
+      : policy_(std::move(policy)),
+        order_(std::move(order)),
+        now_(now),
+        promised_(std::move(done)) {}
+
+  store::KeySet keys() const override { return keys_of(order_); }
+  void plan(store::WorkingSet& working) override {
+    promised_.set(plan_register(working, *policy_, order_, now_));
+  }
+  void finish(store::Commit outcome) noexcept override { promised_.settle(outcome); }
+
+ private:
+  std::shared_ptr<const Policy> policy_;
+  Registering order_;
+  TimePoint now_;
+  Promised<Registered> promised_;
+};
+
+class ReportCommand final : public store::Command {
+ public:
+  ReportCommand(Report report, TimePoint now, std::move_only_function<void(Result<void>)> done)
+      : report_(std::move(report)), now_(now), promised_(std::move(done)) {}
+
+  store::KeySet keys() const override { return {}; }
+  void plan(store::WorkingSet& working) override {
+    working.raise_incident({.kind = report_.kind,
+                            .subject = report_.subject,
+                            .detail = report_.detail,
+                            .first_at = now_,
+                            .last_at = now_});
+    promised_.set({});
+  }
+  void finish(store::Commit outcome) noexcept override { promised_.settle(outcome); }
+
+ private:
+  Report report_;
+  TimePoint now_;
+  Promised<void> promised_;
+};
+
+}  // namespace
+
+void Ledger::record(Recording recording, std::move_only_function<void(Result<Recorded>)> done) {
+  store_.submit(std::make_unique<RecordCommand>(policy_, std::move(recording), clock_.now(),
+                                                std::move(done)));
+}
+
+void Ledger::register_order(Registering order,
+                            std::move_only_function<void(Result<Registered>)> done) {
+  store_.submit(
+      std::make_unique<RegisterCommand>(policy_, std::move(order), clock_.now(), std::move(done)));
+}
+
+void Ledger::report(Report report, std::move_only_function<void(Result<void>)> done) {
+  store_.submit(std::make_unique<ReportCommand>(std::move(report), clock_.now(), std::move(done)));
+}
+
+}  // namespace postern::ledger

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "ledger/policy.h"
+#include "store/store.h"
+
+namespace postern::ledger {
+
+/// A verified callback, ready to be recorded.
+struct Recording {
+  /// `id`, `copies` and `copy_of` are the ledger's to fill in. Where `facts` is empty, `outcome` is
+  /// kNothingToDo or kToBeConfirmed and `message_key` is not empty; else both are ignored.
+  store::CallbackRow evidence;
+  std::vector<core::Fact> facts;
+};
+
+/// What is durable when `record` answers with a value.
+struct Recorded {
+  store::CallbackOutcome outcome;
+  store::RowId callback = 0;  ///< the row that holds the evidence: for a copy, the first one's
+};
+
+/// An order as the merchant announces it.
+struct Registering {
+  core::OrderKey key;
+  core::Money expected;
+  std::vector<core::AttemptKey> attempts;  ///< at least one, of the merchant's own accounts
+};
+
+enum class RegisterOutcome : unsigned char { kCreated, kUnchanged, kChanged };
+
+struct Registered {
+  RegisterOutcome outcome;
+  store::RowId order = 0;
+};
+
+/// A reason to look that comes from outside the fold.
+struct Report {
+  core::IncidentKind kind;
+  std::string subject;
+  std::string detail;
+};
+
+/// The only writer of facts. Each call is one command to the store: all of its rows become durable
+/// together, or none does.
+///
+/// Lifetime: store and clock outlive the ledger. @thread any; answers come on the store's thread
+/// and must not block
+class Ledger {
+ public:
+  Ledger(store::Store& store, const Clock& clock, std::shared_ptr<const Policy> policy)
+      : store_(store), clock_(clock), policy_(std::move(policy)) {}
+
+  /// Records a callback's evidence with its facts and all that follows from them.
+  /// @errors kRetryable store_refused (nothing was written), commit_unknown (perhaps it was)
+  void record(Recording recording, std::move_only_function<void(Result<Recorded>)> done);
+
+  /// Registers an order; doing it again with the same sum adds attempts and changes nothing else.
+  /// Facts that waited for it are applied in the same commit.
+  /// @errors kRejected order_exists (another sum), attempt_taken (it belongs to another order);
+  ///         kRetryable as `record`
+  void register_order(Registering order, std::move_only_function<void(Result<Registered>)> done);
+
+  /// Raises an incident, or counts it up. @errors kRetryable as `record`
+  void report(Report report, std::move_only_function<void(Result<void>)> done);
+
+ private:
+  store::Store& store_;
+  const Clock& clock_;
+  std::shared_ptr<const Policy> policy_;
+};
+
+/// The merchant's number of an order that is opened by its first fact.
+[[nodiscard]] core::OrderKey open_order_key(const AccountPolicy& account,
+                                            const core::AttemptKey& attempt);
+
+}  // namespace postern::ledger

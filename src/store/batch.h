@@ -1,0 +1,34 @@
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "base/result.h"
+#include "store/store.h"
+
+namespace postern::store {
+
+/// What an engine offers to write batches: one database transaction at a time. @thread one
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  /// @errors any: nothing was begun
+  [[nodiscard]] virtual Result<void> begin() = 0;
+  /// Loads what `keys` names: attempts and orders by key, each order with all its attempts, their
+  /// facts, and the endpoints it owes something; facts by key with the callback they came from;
+  /// messages with their callback. Called once per command. @errors any
+  [[nodiscard]] virtual Result<void> load(const KeySet& keys, WorkingSet& working) = 0;
+  /// @errors kRejected: one of the rows cannot be written (a broken constraint), the others might;
+  ///         anything else: the storage is in doubt or full
+  [[nodiscard]] virtual Result<void> write(const Writes& writes) = 0;
+  [[nodiscard]] virtual Commit commit() = 0;
+  virtual void rollback() = 0;
+};
+
+/// Writes `commands` as one batch and finishes each exactly once.
+///
+/// Where the rows of a batch of several cannot be written, it is rolled back and every command is
+/// tried alone, so that only the one at fault is refused.
+void run_batch(Engine& engine, RowIds& ids, std::span<const std::unique_ptr<Command>> commands);
+
+}  // namespace postern::store

@@ -1,0 +1,119 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "store/rows.h"
+#include "store/working_set.h"
+
+namespace postern::store {
+
+/// The three answers of a commit.
+enum class Commit : unsigned char {
+  kDone,     ///< written and flushed to stable storage
+  kRefused,  ///< certainly not written
+  kUnknown,  ///< may or may not be written: say neither yes nor no, invite a resend
+};
+
+/// One whole change, planned by the ledger and written by the store together with its neighbours.
+class Command {
+ public:
+  virtual ~Command() = default;
+  /// What `plan` needs loaded; asked once.
+  [[nodiscard]] virtual KeySet keys() const = 0;
+  /// Decides, changing `working` only. Pure: may be called again on a fresh set, when a neighbour
+  /// in the batch had to be left out. @thread the store's
+  virtual void plan(WorkingSet& working) = 0;
+  /// Called exactly once, after the batch is over; must not block or throw. @thread the store's
+  virtual void finish(Commit outcome) noexcept = 0;
+};
+
+struct OrderFilter {
+  std::optional<core::OrderState> state;
+  std::string search;  ///< a merchant order id or a number given to a platform, in full; empty: all
+  RowId before = 0;    ///< only rows with a smaller id; zero: from the newest
+  std::size_t limit = 50;
+};
+
+struct CallbackFilter {
+  std::optional<AccountName> account;
+  std::optional<CallbackOutcome> outcome;
+  RowId before = 0;
+  std::size_t limit = 50;
+};
+
+struct IncidentFilter {
+  std::optional<IncidentState> state;
+  RowId before = 0;
+  std::size_t limit = 50;
+};
+
+/// Row counts, for checks and metrics.
+struct Totals {
+  std::int64_t orders = 0, attempts = 0, facts = 0, callbacks = 0, copies = 0, events = 0,
+               deliveries = 0, incidents = 0;
+  friend bool operator==(const Totals&, const Totals&) = default;
+};
+
+/// Reads what is committed. Every call is one consistent look; two calls may see different commits.
+/// @errors kRetryable store_unreadable
+/// @thread one at a time; blocks
+class Reader {
+ public:
+  virtual ~Reader() = default;
+  [[nodiscard]] virtual Result<std::optional<OrderRow>> order(const core::OrderKey& key) = 0;
+  [[nodiscard]] virtual Result<std::optional<OrderRow>> order(RowId id) = 0;
+  /// Newest first.
+  [[nodiscard]] virtual Result<std::vector<OrderRow>> orders(const OrderFilter& filter) = 0;
+  [[nodiscard]] virtual Result<std::vector<AttemptRow>> attempts(RowId order) = 0;
+  /// Facts of the order's attempts, oldest first.
+  [[nodiscard]] virtual Result<std::vector<FactRow>> facts(RowId order) = 0;
+  /// By sequence.
+  [[nodiscard]] virtual Result<std::vector<EventRow>> events(RowId order) = 0;
+  [[nodiscard]] virtual Result<std::vector<DeliveryRow>> deliveries(RowId order) = 0;
+  [[nodiscard]] virtual Result<std::optional<CallbackRow>> callback(RowId id) = 0;
+  /// Newest first, without headers and body.
+  [[nodiscard]] virtual Result<std::vector<CallbackRow>> callbacks(
+      const CallbackFilter& filter) = 0;
+  /// The evidence of the order's facts and of their variants, oldest first, without headers and
+  /// body.
+  [[nodiscard]] virtual Result<std::vector<CallbackRow>> callbacks_of(RowId order) = 0;
+  [[nodiscard]] virtual Result<std::vector<IncidentRow>> incidents(
+      const IncidentFilter& filter) = 0;
+  [[nodiscard]] virtual Result<std::vector<IncidentRow>> incidents_of(RowId order) = 0;
+  [[nodiscard]] virtual Result<Totals> totals() = 0;
+};
+
+/// Durable memory of everything Postern knows.
+///
+/// Commands queued while a batch is being written form the next one: one database transaction per
+/// batch, planned in the order submitted. After the first doubt about the storage the store is
+/// failed for good: every further command is refused, and `on_failure` (given at opening) is called
+/// once, so that the process stops acknowledging and restarts into recovery.
+class Store {
+ public:
+  virtual ~Store() = default;
+  /// Never blocks. With a full queue or a failed store `finish(kRefused)` is called at once.
+  /// @thread any
+  virtual void submit(std::unique_ptr<Command> command) = 0;
+  [[nodiscard]] virtual bool healthy() const = 0;
+  /// A reader of its own connection. It must go before the store does. @errors store_unreadable
+  [[nodiscard]] virtual Result<std::unique_ptr<Reader>> reader() = 0;
+  /// Six characters, made with the store: part of every public id, so that the ids of two
+  /// installations never meet.
+  [[nodiscard]] virtual const std::string& tag() const = 0;
+};
+
+/// Public ids: "evt_k3f9a2_17" is the event of row 17 of the store with that tag.
+[[nodiscard]] std::string public_id(std::string_view prefix, const std::string& tag, RowId id);
+/// The row id, if `text` is a public id with this prefix and tag (or a bare number).
+[[nodiscard]] std::optional<RowId> parse_public_id(std::string_view text, std::string_view prefix,
+                                                   const std::string& tag);
+
+}  // namespace postern::store

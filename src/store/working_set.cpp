@@ -1,0 +1,194 @@
+#include "store/working_set.h"
+
+#include "base/check.h"
+
+namespace postern::store {
+namespace {
+
+// A tab cannot stand in an account, merchant or id, so joined keys never run into each other.
+[[nodiscard]] std::string text_of(const core::AttemptKey& key) {
+  std::string text;
+  text.reserve(key.account.text().size() + key.sub_merchant.size() + key.number.size() + 2);
+  return text.append(key.account.text())
+      .append("\t")
+      .append(key.sub_merchant)
+      .append("\t")
+      .append(key.number);
+}
+[[nodiscard]] std::string text_of(const core::OrderKey& key) {
+  return key.merchant.text() + "\t" + key.id.text();
+}
+[[nodiscard]] std::string text_of(const MessageKey& key) {
+  return key.account.text() + "\t" + key.key;
+}
+
+template <class Map, class Key>
+[[nodiscard]] auto* find_in(Map& map, const Key& key) {
+  const auto found = map.find(key);
+  return found == map.end() ? nullptr : &found->second;
+}
+
+}  // namespace
+
+const AttemptRow* WorkingSet::find_attempt(const core::AttemptKey& key) const {
+  const RowId* id = find_in(attempts_by_key_, text_of(key));
+  return id == nullptr ? nullptr : find_in(attempts_, *id);
+}
+
+const AttemptRow& WorkingSet::attempt(RowId id) const {
+  const AttemptRow* row = find_in(attempts_, id);
+  POSTERN_CHECK(row != nullptr);
+  return *row;
+}
+
+const LoadedOrder* WorkingSet::find_order(const core::OrderKey& key) const {
+  const RowId* id = find_in(orders_by_key_, text_of(key));
+  return id == nullptr ? nullptr : find_in(orders_, *id);
+}
+
+const LoadedOrder& WorkingSet::order(RowId id) const {
+  const LoadedOrder* order = find_in(orders_, id);
+  POSTERN_CHECK(order != nullptr);
+  return *order;
+}
+
+const FactRow* WorkingSet::find_fact(const std::string& key) const {
+  const auto* place = find_in(facts_by_key_, key);
+  return place == nullptr ? nullptr : &facts_by_attempt_.at(place->first)[place->second];
+}
+
+std::span<const FactRow> WorkingSet::facts_of(RowId attempt) const {
+  const std::vector<FactRow>* facts = find_in(facts_by_attempt_, attempt);
+  return facts == nullptr ? std::span<const FactRow>() : std::span<const FactRow>(*facts);
+}
+
+const KnownCallback* WorkingSet::find_message(const MessageKey& key) const {
+  const RowId* id = find_in(messages_, text_of(key));
+  return id == nullptr ? nullptr : find_callback(*id);
+}
+
+const KnownCallback* WorkingSet::find_callback(RowId id) const {
+  return find_in(callbacks_, id);
+}
+
+RowId WorkingSet::add_callback(CallbackRow row) {
+  row.id = ids_.next(Table::kCallbacks);
+  callbacks_[row.id] = KnownCallback{.id = row.id, .digest = row.digest};
+  if (row.copy_of != 0) {
+    if (KnownCallback* first = find_in(callbacks_, row.copy_of)) ++first->variants;
+  }
+  if (!row.message_key.empty())
+    messages_[text_of(MessageKey{row.account, row.message_key})] = row.id;
+  writes_.callbacks.push_back(std::move(row));
+  return writes_.callbacks.back().id;
+}
+
+void WorkingSet::judge_callback(RowId callback, CallbackOutcome outcome) {
+  POSTERN_CHECK(!writes_.callbacks.empty() && writes_.callbacks.back().id == callback);
+  writes_.callbacks.back().outcome = outcome;
+}
+
+void WorkingSet::count_copy(RowId callback) {
+  writes_.copies.push_back(callback);
+}
+
+RowId WorkingSet::add_order(OrderRow row) {
+  row.id = ids_.next(Table::kOrders);
+  const RowId id = row.id;
+  orders_new_.insert(id);
+  put_order(LoadedOrder{.row = std::move(row), .attempts = {}, .endpoints_busy = {}});
+  return id;
+}
+
+void WorkingSet::update_order(const OrderRow& row) {
+  orders_.at(row.id).row = row;
+  if (!orders_new_.contains(row.id)) orders_changed_.insert(row.id);
+}
+
+RowId WorkingSet::add_attempt(const core::AttemptKey& key, RowId order) {
+  AttemptRow row{.id = ids_.next(Table::kAttempts), .key = key, .order = order};
+  const RowId id = row.id;
+  attempts_new_.insert(id);
+  put_attempt(std::move(row));
+  if (order != 0) orders_.at(order).attempts.push_back(id);
+  return id;
+}
+
+void WorkingSet::assign_attempt(RowId attempt, RowId order) {
+  attempts_.at(attempt).order = order;
+  orders_.at(order).attempts.push_back(attempt);
+  if (!attempts_new_.contains(attempt)) attempts_assigned_.insert(attempt);
+}
+
+RowId WorkingSet::add_fact(FactRow row) {
+  row.id = ids_.next(Table::kFacts);
+  writes_.facts.push_back(row);
+  const RowId id = row.id;
+  put_fact(std::move(row));
+  return id;
+}
+
+RowId WorkingSet::add_event(EventRow row) {
+  row.id = ids_.next(Table::kEvents);
+  writes_.events.push_back(std::move(row));
+  return writes_.events.back().id;
+}
+
+void WorkingSet::add_delivery(RowId event, RowId order, std::int64_t sequence,
+                              const EndpointName& endpoint, TimePoint due_at) {
+  const bool head = orders_.at(order).endpoints_busy.insert(endpoint).second;
+  writes_.deliveries.push_back(
+      DeliveryRow{.id = ids_.next(Table::kDeliveries),
+                  .event = event,
+                  .order = order,
+                  .sequence = sequence,
+                  .endpoint = endpoint,
+                  .state = head ? DeliveryState::kReady : DeliveryState::kWaiting,
+                  .due_at = due_at});
+}
+
+void WorkingSet::raise_incident(IncidentRow row) {
+  row.id = ids_.next(Table::kIncidents);
+  writes_.incidents.push_back(std::move(row));
+}
+
+void WorkingSet::resolve_incident(core::IncidentKind kind, std::string subject) {
+  writes_.incidents_resolved.emplace_back(kind, std::move(subject));
+}
+
+void WorkingSet::put_attempt(AttemptRow row) {
+  attempts_by_key_[text_of(row.key)] = row.id;
+  attempts_.insert_or_assign(row.id, std::move(row));
+}
+
+void WorkingSet::put_order(LoadedOrder order) {
+  orders_by_key_[text_of(order.row.key)] = order.row.id;
+  const RowId id = order.row.id;
+  orders_.insert_or_assign(id, std::move(order));
+}
+
+void WorkingSet::put_fact(FactRow row) {
+  const auto [place, fresh] = facts_by_key_.try_emplace(core::fact_key(row.fact), row.attempt, 0);
+  if (!fresh) return;  // Loaded twice: once with its order and once by its key.
+  std::vector<FactRow>& facts = facts_by_attempt_[row.attempt];
+  place->second.second = facts.size();
+  facts.push_back(std::move(row));
+}
+
+void WorkingSet::put_callback(KnownCallback callback) {
+  callbacks_.insert_or_assign(callback.id, std::move(callback));
+}
+
+void WorkingSet::put_message(const MessageKey& key, RowId callback) {
+  messages_[text_of(key)] = callback;
+}
+
+Writes WorkingSet::take_writes() {
+  for (const RowId id : orders_new_) writes_.orders_new.push_back(orders_.at(id).row);
+  for (const RowId id : orders_changed_) writes_.orders_changed.push_back(orders_.at(id).row);
+  for (const RowId id : attempts_new_) writes_.attempts_new.push_back(attempts_.at(id));
+  for (const RowId id : attempts_assigned_) writes_.attempts_assigned.push_back(attempts_.at(id));
+  return std::move(writes_);
+}
+
+}  // namespace postern::store
