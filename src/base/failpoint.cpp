@@ -3,6 +3,7 @@
 #ifdef POSTERN_FAILPOINTS
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -39,6 +40,8 @@ bool planted_fault(const char* name) {
   static const char* const planted = std::getenv("POSTERN_PLANTED_FAULT");
   return planted != nullptr && std::string_view(planted) == name;
 }
+
+void planted_pause() { usleep(2000); }
 
 }  // namespace postern
 

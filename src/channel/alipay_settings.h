@@ -1,0 +1,62 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/result.h"
+#include "channel/settings.h"
+#include "crypto/certificate.h"
+#include "crypto/key.h"
+
+namespace postern::channel {
+
+/// Alipay's own names of its signature algorithms.
+enum class AlipayAlgorithm : unsigned char {
+  kRsa2,  ///< RSA with SHA-256
+  kRsa,   ///< RSA with SHA-1, for old apps only
+};
+
+/// The merchants a service provider acts for: seller ids under the auth_app_id they go with.
+using AlipaySellers = std::map<std::string, std::set<std::string, std::less<>>, std::less<>>;
+
+/// A certificate of Alipay's that may sign, with whatever its file said about its issuers.
+struct AlipayCertificate {
+  enum class Chain : unsigned char {
+    kOutlivesIt,    ///< valid at both ends of its life, so only its own dates can fail later
+    kMayEndSooner,  ///< has to be checked at each use
+  };
+  crypto::Certificate certificate;
+  std::vector<crypto::Certificate> issuers;  ///< untrusted; only `root_certificates` are trusted
+  std::string sn;
+  Chain chain;
+};
+
+/// The settings of one Alipay account, checked.
+struct AlipaySettings {
+  AccountName account;
+  std::string app_id;
+  std::string seller_id;  ///< our own; empty where only `sellers` are served
+  AlipaySellers sellers;
+  std::vector<AlipayAlgorithm> algorithms;
+  std::vector<crypto::PublicKey> platform_keys;
+  std::vector<AlipayCertificate> platform_certificates;
+  std::vector<crypto::Certificate> root_certificates;  ///< the RSA-signed ones of the bundle
+  std::optional<crypto::PrivateKey> application_key;   ///< ours, for queries
+};
+
+/// Reads the settings listed at `make_alipay`. @errors setting_missing, setting_malformed
+[[nodiscard]] Result<AlipaySettings> read_alipay_settings(Settings& settings);
+
+/// Whether `certificate` is within its dates and chains to `roots` at `now`.
+/// @errors certificate_expired, certificate_untrusted
+[[nodiscard]] Result<void> check_alipay_certificate(const AlipayCertificate& certificate,
+                                                    const std::vector<crypto::Certificate>& roots,
+                                                    TimePoint now);
+
+}  // namespace postern::channel
