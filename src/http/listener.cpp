@@ -1,0 +1,68 @@
+#include "http/listener.h"
+
+#include <string_view>
+#include <utility>
+
+namespace postern::http {
+
+Listener::Listener(Server::Options options, HttpHandler& handler, Log& log, Metrics& metrics)
+    : options_(std::move(options)),
+      handler_(handler),
+      log_(log),
+      connections_gauge_(metrics.gauge("http_connections", "Open connections of a listener.",
+                                       {{"listener", options_.name}})),
+      in_flight_(std::make_shared<std::atomic<std::size_t>>(0)) {
+  static constexpr std::array<std::string_view, 6> kClasses = {"other", "1xx", "2xx",
+                                                               "3xx",   "4xx", "5xx"};
+  for (std::size_t i = 0; i < kClasses.size(); ++i) {
+    replies_[i] = &metrics.counter("http_requests_total", "Requests answered, by class of code.",
+                                   {{"listener", options_.name}, {"code_class", kClasses[i]}});
+  }
+  for (std::size_t i = 0; i < kRefusalCount; ++i) {
+    refused_[i].counter = &metrics.counter(
+        "http_refused_total", "Requests and connections turned away before a handler saw them.",
+        {{"listener", options_.name}, {"reason", refusal_name(static_cast<Refusal>(i))}});
+  }
+}
+
+bool Listener::admit(const boost::asio::ip::address& peer) {
+  if (connections_.fetch_add(1, std::memory_order_relaxed) >= limits().connections_max) {
+    connections_.fetch_sub(1, std::memory_order_relaxed);
+    count_refused(Refusal::kConnections);
+    return false;
+  }
+  if (limits().connections_per_peer_max == 0) return true;
+  {
+    const std::lock_guard lock(mutex_);
+    std::size_t& count = connections_by_peer_[peer];
+    if (count < limits().connections_per_peer_max) {
+      ++count;
+      return true;
+    }
+  }
+  connections_.fetch_sub(1, std::memory_order_relaxed);
+  count_refused(Refusal::kConnectionsPerPeer);
+  return false;
+}
+
+void Listener::release(const boost::asio::ip::address& peer) {
+  connections_.fetch_sub(1, std::memory_order_relaxed);
+  if (limits().connections_per_peer_max == 0) return;
+  const std::lock_guard lock(mutex_);
+  const auto entry = connections_by_peer_.find(peer);
+  if (entry != connections_by_peer_.end() && --entry->second == 0) {
+    connections_by_peer_.erase(entry);
+  }
+}
+
+void Listener::log_refused() {
+  for (std::size_t i = 0; i < kRefusalCount; ++i) {
+    const std::int64_t count = refused_[i].unlogged.exchange(0, std::memory_order_relaxed);
+    if (count == 0) continue;
+    log_.warning("http_refused", {{"listener", options_.name},
+                                  {"reason", refusal_name(static_cast<Refusal>(i))},
+                                  {"count", count}});
+  }
+}
+
+}  // namespace postern::http

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <boost/asio/ip/address.hpp>
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "base/log.h"
+#include "base/message.h"
+#include "base/metrics.h"
+#include "http/refusal.h"
+#include "http/server.h"
+
+namespace postern::http {
+
+/// What the threads of one listener share: its limits, its counts, its handles of metrics.
+/// @thread any
+class Listener {
+ public:
+  Listener(Server::Options options, HttpHandler& handler, Log& log, Metrics& metrics);
+
+  /// Whether one more connection from `peer` is within the limits; counts the refusal otherwise.
+  /// Each true is paired with one `release`.
+  [[nodiscard]] bool admit(const boost::asio::ip::address& peer);
+  void release(const boost::asio::ip::address& peer);
+
+  void count_refused(Refusal refusal) {
+    refused_[static_cast<std::size_t>(refusal)].counter->add();
+    refused_[static_cast<std::size_t>(refusal)].unlogged.fetch_add(1, std::memory_order_relaxed);
+  }
+  void count_reply(unsigned code) { replies_[code / 100 % replies_.size()]->add(); }
+
+  /// One line for each reason since the last call: however much is refused, what is logged does not
+  /// grow with it.
+  void log_refused();
+  void show_connections() {
+    connections_gauge_.set(static_cast<double>(connections_.load(std::memory_order_relaxed)));
+  }
+
+  [[nodiscard]] const Server::Options& options() const { return options_; }
+  [[nodiscard]] const Limits& limits() const { return options_.limits; }
+  [[nodiscard]] HttpHandler& handler() { return handler_; }
+  [[nodiscard]] Log& log() { return log_; }
+  [[nodiscard]] const std::shared_ptr<std::atomic<std::size_t>>& in_flight() { return in_flight_; }
+
+ private:
+  struct Refused {
+    Counter* counter = nullptr;
+    std::atomic<std::int64_t> unlogged = 0;
+  };
+
+  const Server::Options options_;
+  HttpHandler& handler_;
+  Log& log_;
+  Gauge& connections_gauge_;
+  std::array<Counter*, 6> replies_{};  ///< by the code's first digit
+  const std::shared_ptr<std::atomic<std::size_t>> in_flight_;
+
+  std::array<Refused, kRefusalCount> refused_;
+  std::atomic<std::size_t> connections_ = 0;
+
+  std::mutex mutex_;
+  // Guarded by mutex_. No larger than the number of connections; a tree, so that peers cannot
+  // choose addresses that collide.
+  std::map<boost::asio::ip::address, std::size_t> connections_by_peer_;
+};
+
+}  // namespace postern::http
