@@ -1,5 +1,7 @@
 #include "store/batch.h"
 
+#include <iterator>
+
 #include "base/failpoint.h"
 
 namespace postern::store {
@@ -11,17 +13,31 @@ void finish_all(Commands commands, Commit outcome) {
   for (const auto& command : commands) command->finish(outcome);
 }
 
+void append(auto& to, auto from) {
+  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+[[nodiscard]] KeySet keys_of(Commands commands) {
+  KeySet all;
+  for (const auto& command : commands) {
+    KeySet keys = command->keys();
+    append(all.attempts, std::move(keys.attempts));
+    append(all.orders, std::move(keys.orders));
+    append(all.fact_keys, std::move(keys.fact_keys));
+    append(all.messages, std::move(keys.messages));
+  }
+  return all;
+}
+
 enum class Written : unsigned char { kYes, kNo, kOneIsAtFault };
 
 /// Begins, plans and writes, short of the commit. On anything but kYes the transaction is undone.
 [[nodiscard]] Written write_uncommitted(Engine& engine, RowIds& ids, Commands commands) {
   if (!engine.begin()) return Written::kNo;
   WorkingSet working(ids);
-  for (const auto& command : commands) {
-    if (!engine.load(command->keys(), working)) {
-      engine.rollback();
-      return Written::kNo;
-    }
+  if (!engine.load(keys_of(commands), working)) {
+    engine.rollback();
+    return Written::kNo;
   }
   for (const auto& command : commands) command->plan(working);
   failpoint("planned");
@@ -54,6 +70,7 @@ void run_batch(Engine& engine, RowIds& ids, Commands commands) {
   failpoint("written");
   if (planted_fault("ack_before_commit")) {
     finish_all(commands, Commit::kDone);
+    planted_pause();
     (void)engine.commit();
     return;
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "base/result.h"
@@ -16,13 +17,18 @@ class Engine {
   [[nodiscard]] virtual Result<void> begin() = 0;
   /// Loads what `keys` names: attempts and orders by key, each order with all its attempts, their
   /// facts, and the endpoints it owes something; facts by key with the callback they came from;
-  /// messages with their callback. Called once per command. @errors any
+  /// messages with their callback. Called once per batch, with the keys of all its commands; the
+  /// same key may stand there several times. @errors any
   [[nodiscard]] virtual Result<void> load(const KeySet& keys, WorkingSet& working) = 0;
   /// @errors kRejected: one of the rows cannot be written (a broken constraint), the others might;
   ///         anything else: the storage is in doubt or full
   [[nodiscard]] virtual Result<void> write(const Writes& writes) = 0;
   [[nodiscard]] virtual Commit commit() = 0;
   virtual void rollback() = 0;
+  /// Housekeeping between batches, when their commands have their answers.
+  virtual void tidy() = 0;
+  /// The first doubt about the storage. From then on nothing is begun any more.
+  [[nodiscard]] virtual const std::optional<Error>& failure() const = 0;
 };
 
 /// Writes `commands` as one batch and finishes each exactly once.

@@ -34,6 +34,9 @@ class Command {
   virtual void finish(Commit outcome) noexcept = 0;
 };
 
+/// A listing never gives more rows than this, whatever its filter's limit says.
+inline constexpr std::size_t kRowsMax = 1000;
+
 struct OrderFilter {
   std::optional<core::OrderState> state;
   std::string search;  ///< a merchant order id or a number given to a platform, in full; empty: all

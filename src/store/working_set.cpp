@@ -1,5 +1,7 @@
 #include "store/working_set.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace postern::store {
@@ -149,6 +151,8 @@ void WorkingSet::add_delivery(RowId event, RowId order, std::int64_t sequence,
 
 void WorkingSet::raise_incident(IncidentRow row) {
   row.id = ids_.next(Table::kIncidents);
+  // Resolutions are written last; one that an earlier command of the batch asked for is over.
+  std::erase(writes_.incidents_resolved, std::pair(row.kind, row.subject));
   writes_.incidents.push_back(std::move(row));
 }
 
@@ -171,8 +175,14 @@ void WorkingSet::put_fact(FactRow row) {
   const auto [place, fresh] = facts_by_key_.try_emplace(core::fact_key(row.fact), row.attempt, 0);
   if (!fresh) return;  // Loaded twice: once with its order and once by its key.
   std::vector<FactRow>& facts = facts_by_attempt_[row.attempt];
-  place->second.second = facts.size();
-  facts.push_back(std::move(row));
+  // One loaded by its key alone may be met before the attempt's earlier ones.
+  const auto behind = std::ranges::upper_bound(facts, row.id, {}, &FactRow::id);
+  std::size_t index = static_cast<std::size_t>(behind - facts.begin());
+  place->second.second = index;
+  facts.insert(behind, std::move(row));
+  while (++index < facts.size()) {
+    facts_by_key_.at(core::fact_key(facts[index].fact)).second = index;
+  }
 }
 
 void WorkingSet::put_callback(KnownCallback callback) {

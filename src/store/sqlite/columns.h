@@ -1,0 +1,77 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "store/rows.h"
+#include "store/sqlite/codes.h"
+#include "store/sqlite/sqlite.h"
+
+namespace postern::store::sqlite {
+
+// What the functions below read, in their order. The tables are called o, a, f, e, d, i; callbacks
+// are c, joined with their counter k.
+inline constexpr std::string_view kOrderColumns =
+    "o.id, o.merchant, o.merchant_order_id, o.sequence, o.state, o.dispute, o.expected_minor, "
+    "o.expected_currency, o.paid_minor, o.paid_currency, o.refunded_minor, o.created_at_ms, "
+    "o.updated_at_ms";
+inline constexpr std::string_view kAttemptColumns =
+    "a.id, a.account, a.sub_merchant, a.number, a.order_id";
+inline constexpr std::string_view kFactColumns =
+    "f.id, f.attempt_id, f.callback_id, f.kind, f.source, f.payment_id, f.refund_id, f.dispute_id, "
+    "f.minor, f.currency, f.dispute, f.occurred_at_ms, f.recorded_at_ms";
+inline constexpr std::string_view kEventColumns =
+    "e.id, e.order_id, e.sequence, e.type, e.created_at_ms, e.body";
+inline constexpr std::string_view kDeliveryColumns =
+    "d.id, d.event_id, d.order_id, d.sequence, d.endpoint, d.state, d.due_at_ms";
+inline constexpr std::string_view kIncidentColumns =
+    "i.id, i.kind, i.subject, i.order_id, i.callback_id, i.detail, i.state, i.count, "
+    "i.first_at_ms, i.last_at_ms";
+inline constexpr std::string_view kCallbackColumns =
+    "c.id, c.account, c.received_at_ms, c.outcome, c.copy_of, c.message_key, c.key_id, c.scheme, "
+    "c.event_type, c.peer, c.digest, c.target, ifnull(k.count, 0)";
+inline constexpr std::string_view kCallbackTables =
+    "callbacks c LEFT JOIN copies k ON k.callback_id = c.id";
+
+/// Reads the columns of one row from left to right.
+class Columns {
+ public:
+  explicit Columns(const Statement& statement) : statement_(statement) {}
+
+  [[nodiscard]] bool next_is_null() const { return statement_.is_null(column_); }
+  void skip(int columns) { column_ += columns; }
+  [[nodiscard]] std::int64_t integer() { return statement_.integer(column_++); }
+  [[nodiscard]] std::string text() { return std::string(statement_.text(column_++)); }
+  [[nodiscard]] std::string blob() { return std::string(statement_.blob(column_++)); }
+  [[nodiscard]] RowId reference() { return integer(); }  // NULL reads as 0.
+  [[nodiscard]] TimePoint time() { return TimePoint(std::chrono::milliseconds(integer())); }
+  /// Two columns: minor units and currency, both NULL for nothing.
+  [[nodiscard]] std::optional<core::Money> money();
+  template <class Enum>
+  [[nodiscard]] Enum code() {
+    const std::optional<Enum> value = from_code<Enum>(integer());
+    if (!value) sound_ = false;
+    return value.value_or(codes<Enum>().front());
+  }
+
+  /// An error where a column held what we never write. @errors kFault store_corrupt
+  [[nodiscard]] Result<void> check() const;
+
+ private:
+  const Statement& statement_;
+  int column_ = 0;
+  bool sound_ = true;
+};
+
+[[nodiscard]] OrderRow read_order(Columns& columns);
+inline constexpr int kOrderColumnCount = 13;
+[[nodiscard]] AttemptRow read_attempt(Columns& columns);
+[[nodiscard]] FactRow read_fact(Columns& columns, const core::AttemptKey& attempt);
+[[nodiscard]] EventRow read_event(Columns& columns);
+[[nodiscard]] DeliveryRow read_delivery(Columns& columns);
+[[nodiscard]] IncidentRow read_incident(Columns& columns);
+/// Without headers and body.
+[[nodiscard]] CallbackRow read_callback(Columns& columns);
+
+}  // namespace postern::store::sqlite

@@ -1,0 +1,47 @@
+#pragma once
+
+#include "store/sqlite/sqlite.h"
+#include "store/working_set.h"
+
+namespace postern::store::sqlite {
+
+/// Writes the rows of a batch. @thread that of its database
+class RowWriter {
+ public:
+  /// @errors as error_of
+  [[nodiscard]] static Result<RowWriter> prepare(Database& database);
+
+  /// @errors kRejected store_row_refused (one row cannot be written); else as error_of
+  [[nodiscard]] Result<void> write(const Writes& writes);
+
+ private:
+  explicit RowWriter(Database& database) : database_(&database) {}
+  [[nodiscard]] Result<void> prepare_orders();
+  [[nodiscard]] Result<void> prepare_evidence();
+  [[nodiscard]] Result<void> prepare_effects();
+  [[nodiscard]] Result<void> write_callbacks(const Writes& writes);
+  [[nodiscard]] Result<void> write_copies(std::vector<RowId> copies);
+  [[nodiscard]] Result<void> write_orders(const Writes& writes);
+  [[nodiscard]] Result<void> write_attempts(const Writes& writes);
+  [[nodiscard]] Result<void> write_facts(const Writes& writes);
+  [[nodiscard]] Result<void> write_events(const Writes& writes);
+  [[nodiscard]] Result<void> write_deliveries(const Writes& writes);
+  [[nodiscard]] Result<void> write_incidents(const Writes& writes);
+  /// Runs a change that must meet exactly one row.
+  [[nodiscard]] Result<void> run_on_one(Statement& statement);
+
+  Database* database_;
+  Statement callback_;
+  Statement copies_;
+  Statement order_new_;
+  Statement order_changed_;
+  Statement attempt_new_;
+  Statement attempt_assigned_;
+  Statement fact_;
+  Statement event_;
+  Statement delivery_;
+  Statement incident_;
+  Statement incident_resolved_;
+};
+
+}  // namespace postern::store::sqlite

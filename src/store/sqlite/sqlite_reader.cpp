@@ -1,0 +1,284 @@
+#include "store/sqlite/sqlite_reader.h"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "store/sqlite/columns.h"
+
+namespace postern::store::sqlite {
+namespace {
+
+[[nodiscard]] std::int64_t limit_of(std::size_t wanted) {
+  return static_cast<std::int64_t>(std::min(wanted, kRowsMax));
+}
+
+/// A question with its parameters, put together from the parts of a filter.
+struct Query {
+  std::string sql;
+  std::vector<std::int64_t> integers;  // bound as ?1, ?2, ...
+  std::string_view text;               // bound behind them, where the question has a text
+
+  void where(std::string_view condition) {
+    sql.append(sql.contains(" WHERE ") ? " AND " : " WHERE ").append(condition);
+  }
+};
+
+class SqliteReader final : public Reader {
+ public:
+  SqliteReader(Database database, std::function<void(const Error&)> on_doubt)
+      : database_(std::move(database)), on_doubt_(std::move(on_doubt)) {}
+
+  Result<std::optional<OrderRow>> order(const core::OrderKey& key) override;
+  Result<std::optional<OrderRow>> order(RowId id) override;
+  Result<std::vector<OrderRow>> orders(const OrderFilter& filter) override;
+  Result<std::vector<AttemptRow>> attempts(RowId order) override;
+  Result<std::vector<FactRow>> facts(RowId order) override;
+  Result<std::vector<EventRow>> events(RowId order) override;
+  Result<std::vector<DeliveryRow>> deliveries(RowId order) override;
+  Result<std::optional<CallbackRow>> callback(RowId id) override;
+  Result<std::vector<CallbackRow>> callbacks(const CallbackFilter& filter) override;
+  Result<std::vector<CallbackRow>> callbacks_of(RowId order) override;
+  Result<std::vector<IncidentRow>> incidents(const IncidentFilter& filter) override;
+  Result<std::vector<IncidentRow>> incidents_of(RowId order) override;
+  Result<Totals> totals() override;
+
+ private:
+  /// A statement kept for this text. There are few texts, so none is ever thrown away.
+  [[nodiscard]] Result<Statement*> statement(const std::string& sql);
+
+  /// Runs a statement that is bound by `bind`, and reads each row by `read`. One statement is one
+  /// look at the store.
+  template <class Row, class Bind, class Read>
+  [[nodiscard]] Result<std::vector<Row>> rows(const std::string& sql, Bind bind, Read read);
+  template <class Row, class Read>
+  [[nodiscard]] Result<std::vector<Row>> rows_by_id(const std::string& sql, RowId id, Read read);
+  template <class Row, class Read>
+  [[nodiscard]] Result<std::vector<Row>> rows_of(const Query& query, Read read);
+  [[nodiscard]] std::unexpected<Error> unreadable(const Error& error);
+
+  Database database_;
+  std::function<void(const Error&)> on_doubt_;
+  std::unordered_map<std::string, Statement> statements_;
+};
+
+template <class Row>
+[[nodiscard]] Result<std::optional<Row>> first_of(Result<std::vector<Row>> rows) {
+  if (!rows) return std::unexpected(std::move(rows).error());
+  if (rows->empty()) return std::nullopt;
+  return std::move(rows->front());
+}
+
+std::unexpected<Error> SqliteReader::unreadable(const Error& error) {
+  if (error.error_class == ErrorClass::kFault) on_doubt_(error);
+  return retryable("store_unreadable", error.detail);
+}
+
+Result<Statement*> SqliteReader::statement(const std::string& sql) {
+  const auto found = statements_.find(sql);
+  if (found != statements_.end()) return &found->second;
+  POSTERN_ASSIGN_OR_RETURN(Statement made, database_.prepare(sql));
+  return &statements_.emplace(sql, std::move(made)).first->second;
+}
+
+template <class Row, class Bind, class Read>
+Result<std::vector<Row>> SqliteReader::rows(const std::string& sql, Bind bind, Read read) {
+  const Result<Statement*> prepared = statement(sql);
+  if (!prepared) return unreadable(prepared.error());
+  Statement& running = **prepared;
+  const Reading until_done(running);
+  bind(running);
+  std::vector<Row> rows;
+  while (true) {
+    const Result<bool> more = running.step();
+    if (!more) return unreadable(more.error());
+    if (!*more) return rows;
+    Columns columns(running);
+    rows.push_back(read(columns));
+    const Result<void> sound = columns.check();
+    if (!sound) return unreadable(sound.error());
+  }
+}
+
+template <class Row, class Read>
+Result<std::vector<Row>> SqliteReader::rows_by_id(const std::string& sql, RowId id, Read read) {
+  return rows<Row>(sql, [id](Statement& running) { running.bind(id); }, read);
+}
+
+template <class Row, class Read>
+Result<std::vector<Row>> SqliteReader::rows_of(const Query& query, Read read) {
+  const auto bind = [&query](Statement& running) {
+    int index = 0;
+    for (const std::int64_t value : query.integers) running.bind_at(++index, value);
+    if (query.text.data() != nullptr) running.bind_at(++index, query.text);
+  };
+  return rows<Row>(query.sql, bind, read);
+}
+
+Result<std::optional<OrderRow>> SqliteReader::order(const core::OrderKey& key) {
+  static const std::string sql = fmt::format(
+      "SELECT {} FROM orders o WHERE o.merchant_order_id = ? AND o.merchant = ?", kOrderColumns);
+  const auto bind = [&key](Statement& running) {
+    running.bind(key.id.text(), key.merchant.text());
+  };
+  return first_of(rows<OrderRow>(sql, bind, read_order));
+}
+
+Result<std::optional<OrderRow>> SqliteReader::order(RowId id) {
+  static const std::string sql =
+      fmt::format("SELECT {} FROM orders o WHERE o.id = ?", kOrderColumns);
+  return first_of(rows_by_id<OrderRow>(sql, id, read_order));
+}
+
+Result<std::vector<OrderRow>> SqliteReader::orders(const OrderFilter& filter) {
+  Query query{.sql = fmt::format("SELECT {} FROM orders o", kOrderColumns),
+              .integers = {filter.before, limit_of(filter.limit)},
+              .text = {}};
+  if (filter.before != 0) query.where("o.id < ?1");
+  if (filter.state) {
+    query.integers.push_back(to_code(*filter.state));
+    query.where("o.state = ?3");
+    // What the partial index holds, said so that it can be used.
+    if (query.integers.back() >= 2) query.where("o.state >= 2");
+  }
+  if (!filter.search.empty()) {
+    query.text = filter.search;
+    const std::size_t index = query.integers.size() + 1;
+    query.where(
+        fmt::format("(o.merchant_order_id = ?{0} OR o.id IN "
+                    "(SELECT a.order_id FROM attempts a WHERE a.number = ?{0}))",
+                    index));
+  }
+  query.sql += " ORDER BY o.id DESC LIMIT ?2";
+  return rows_of<OrderRow>(query, read_order);
+}
+
+Result<std::vector<AttemptRow>> SqliteReader::attempts(RowId order) {
+  static const std::string sql =
+      fmt::format("SELECT {} FROM attempts a WHERE a.order_id = ? ORDER BY a.id", kAttemptColumns);
+  return rows_by_id<AttemptRow>(sql, order, read_attempt);
+}
+
+Result<std::vector<FactRow>> SqliteReader::facts(RowId order) {
+  static const std::string sql = fmt::format(
+      "SELECT {}, {} FROM attempts a JOIN facts f ON f.attempt_id = a.id WHERE a.order_id = ? "
+      "ORDER BY f.id",
+      kAttemptColumns, kFactColumns);
+  return rows_by_id<FactRow>(sql, order, [](Columns& columns) {
+    const AttemptRow attempt = read_attempt(columns);
+    return read_fact(columns, attempt.key);
+  });
+}
+
+Result<std::vector<EventRow>> SqliteReader::events(RowId order) {
+  static const std::string sql = fmt::format(
+      "SELECT {} FROM events e WHERE e.order_id = ? ORDER BY e.sequence", kEventColumns);
+  return rows_by_id<EventRow>(sql, order, read_event);
+}
+
+Result<std::vector<DeliveryRow>> SqliteReader::deliveries(RowId order) {
+  static const std::string sql = fmt::format(
+      "SELECT {} FROM deliveries d WHERE d.order_id = ? ORDER BY d.id", kDeliveryColumns);
+  return rows_by_id<DeliveryRow>(sql, order, read_delivery);
+}
+
+Result<std::optional<CallbackRow>> SqliteReader::callback(RowId id) {
+  static const std::string sql = fmt::format("SELECT {}, c.headers, c.body FROM {} WHERE c.id = ?",
+                                             kCallbackColumns, kCallbackTables);
+  return first_of(rows_by_id<CallbackRow>(sql, id, [](Columns& columns) {
+    CallbackRow row = read_callback(columns);
+    row.headers = columns.blob();
+    row.body = columns.blob();
+    return row;
+  }));
+}
+
+Result<std::vector<CallbackRow>> SqliteReader::callbacks(const CallbackFilter& filter) {
+  Query query{.sql = fmt::format("SELECT {} FROM {}", kCallbackColumns, kCallbackTables),
+              .integers = {filter.before, limit_of(filter.limit)},
+              .text = {}};
+  if (filter.before != 0) query.where("c.id < ?1");
+  if (filter.outcome) {
+    query.integers.push_back(to_code(*filter.outcome));
+    query.where("c.outcome = ?3");
+    if (query.integers.back() >= 2) query.where("c.outcome >= 2");
+  }
+  if (filter.account) {
+    query.text = filter.account->text();
+    query.where(fmt::format("c.account = ?{}", query.integers.size() + 1));
+  }
+  query.sql += " ORDER BY c.id DESC LIMIT ?2";
+  return rows_of<CallbackRow>(query, read_callback);
+}
+
+Result<std::vector<CallbackRow>> SqliteReader::callbacks_of(RowId order) {
+  static const std::string sql = fmt::format(
+      "WITH evidence (id) AS (SELECT DISTINCT f.callback_id FROM attempts a "
+      "JOIN facts f ON f.attempt_id = a.id "
+      "WHERE a.order_id = ?1 AND f.callback_id IS NOT NULL) "
+      "SELECT {} FROM {} WHERE c.id IN (SELECT id FROM evidence UNION SELECT v.id FROM evidence w "
+      "JOIN callbacks v ON v.copy_of = w.id) ORDER BY c.id",
+      kCallbackColumns, kCallbackTables);
+  return rows_by_id<CallbackRow>(sql, order, read_callback);
+}
+
+Result<std::vector<IncidentRow>> SqliteReader::incidents(const IncidentFilter& filter) {
+  Query query{.sql = fmt::format("SELECT {} FROM incidents i", kIncidentColumns),
+              .integers = {filter.before, limit_of(filter.limit)},
+              .text = {}};
+  if (filter.before != 0) query.where("i.id < ?1");
+  if (filter.state) {
+    query.integers.push_back(to_code(*filter.state));
+    query.where("i.state = ?3");
+    if (query.integers.back() < 2) query.where("i.state < 2");
+  }
+  query.sql += " ORDER BY i.id DESC LIMIT ?2";
+  return rows_of<IncidentRow>(query, read_incident);
+}
+
+Result<std::vector<IncidentRow>> SqliteReader::incidents_of(RowId order) {
+  static const std::string sql = fmt::format(
+      "SELECT {} FROM incidents i WHERE i.order_id = ? ORDER BY i.id", kIncidentColumns);
+  return rows_by_id<IncidentRow>(sql, order, read_incident);
+}
+
+Result<Totals> SqliteReader::totals() {
+  static const std::string sql =
+      "SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM attempts), "
+      "(SELECT count(*) FROM facts), (SELECT count(*) FROM callbacks), "
+      "(SELECT ifnull(sum(count), 0) FROM copies), (SELECT count(*) FROM events), "
+      "(SELECT count(*) FROM deliveries), (SELECT count(*) FROM incidents)";
+  POSTERN_ASSIGN_OR_RETURN(const std::vector<Totals> counted,
+                           rows<Totals>(
+                               sql, [](Statement&) {},
+                               [](Columns& columns) {
+                                 return Totals{.orders = columns.integer(),
+                                               .attempts = columns.integer(),
+                                               .facts = columns.integer(),
+                                               .callbacks = columns.integer(),
+                                               .copies = columns.integer(),
+                                               .events = columns.integer(),
+                                               .deliveries = columns.integer(),
+                                               .incidents = columns.integer()};
+                               }));
+  return counted.front();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Reader>> open_reader(const SqliteOptions& options,
+                                            std::function<void(const Error&)> on_doubt) {
+  Result<Database> database = Database::open(options.path, Access::kReadOnly, options.vfs);
+  if (!database) return retryable("store_unreadable", database.error().detail);
+  sqlite3_db_config(database->handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  const Result<void> set = database->run(
+      "PRAGMA busy_timeout = 5000; PRAGMA wal_autocheckpoint = 0; "
+      "PRAGMA query_only = ON; PRAGMA cache_size = -2048; "
+      "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;");
+  if (!set) return retryable("store_unreadable", set.error().detail);
+  return std::make_unique<SqliteReader>(*std::move(database), std::move(on_doubt));
+}
+
+}  // namespace postern::store::sqlite
