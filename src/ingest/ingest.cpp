@@ -1,0 +1,221 @@
+#include "ingest/ingest.h"
+
+#include <chrono>
+
+#include "base/check.h"
+#include "base/failpoint.h"
+#include "crypto/digest.h"
+
+namespace postern::ingest {
+namespace {
+
+constexpr std::string_view kPrefix = "/payment/";
+constexpr std::string_view kSuffix = "/callback";
+
+[[nodiscard]] HttpResponse empty_response(unsigned code) {
+  return {.code = code, .content_type = {}, .body = {}, .headers = {}};
+}
+
+[[nodiscard]] std::string_view name(channel::Ack ack) {
+  switch (ack) {
+    case channel::Ack::kAccepted:
+      return "accepted";
+    case channel::Ack::kRefused:
+      return "refused";
+    case channel::Ack::kRetryLater:
+      return "retry_later";
+  }
+  return "";
+}
+
+constexpr store::CallbackOutcome kOutcomes[] = {
+    store::CallbackOutcome::kApplied,      store::CallbackOutcome::kDuplicate,
+    store::CallbackOutcome::kUnknownOrder, store::CallbackOutcome::kQuarantined,
+    store::CallbackOutcome::kConflict,     store::CallbackOutcome::kNothingToDo,
+    store::CallbackOutcome::kToBeConfirmed};
+
+}  // namespace
+
+/// An account with its handles, made once.
+struct Ingest::Account {
+  AccountName name;
+  std::shared_ptr<const channel::Channel> channel;
+  std::array<Counter*, std::size(kOutcomes)> recorded{};
+  Counter& rejected;
+  Counter& probes;
+  Counter& retry_later;
+  Histogram& seconds;
+};
+
+/// A callback between verification and ack.
+struct Ingest::Pending {
+  const Account& account;
+  Responder respond;
+  MonotonicTime began;
+  std::string scheme;
+};
+
+std::string_view account_in(std::string_view target) {
+  target = target.substr(0, target.find('?'));
+  if (!target.starts_with(kPrefix) || !target.ends_with(kSuffix)) return {};
+  if (target.size() <= kPrefix.size() + kSuffix.size()) return {};
+  const std::string_view account =
+      target.substr(kPrefix.size(), target.size() - kPrefix.size() - kSuffix.size());
+  return account.find('/') == std::string_view::npos ? account : std::string_view();
+}
+
+channel::Ack ack_for(store::CallbackOutcome outcome) {
+  switch (outcome) {
+    case store::CallbackOutcome::kApplied:
+    case store::CallbackOutcome::kDuplicate:
+    case store::CallbackOutcome::kUnknownOrder:
+    case store::CallbackOutcome::kQuarantined:
+    case store::CallbackOutcome::kConflict:
+    case store::CallbackOutcome::kNothingToDo:
+    case store::CallbackOutcome::kToBeConfirmed:
+      return channel::Ack::kAccepted;
+  }
+  return channel::Ack::kRetryLater;
+}
+
+channel::Ack ack_for(ErrorClass error_class) {
+  switch (error_class) {
+    case ErrorClass::kRejected:
+      return channel::Ack::kRefused;
+    case ErrorClass::kRetryable:
+    case ErrorClass::kFault:
+      return channel::Ack::kRetryLater;
+  }
+  return channel::Ack::kRetryLater;
+}
+
+Ingest::Ingest(Channels channels, ledger::Ledger& ledger, const Clock& clock, Log& log,
+               Metrics& metrics)
+    : ledger_(ledger), clock_(clock), log_(log) {
+  for (auto& [name, channel] : channels) {
+    auto account = std::make_unique<Account>(Account{
+        .name = AccountName::trusted(name),
+        .channel = std::move(channel),
+        .rejected =
+            metrics.counter("postern_callbacks_rejected_total",
+                            "Callbacks refused before anything was stored.", {{"account", name}}),
+        .probes = metrics.counter("postern_callback_probes_total",
+                                  "Deliberately wrong signatures sent by the platform.",
+                                  {{"account", name}}),
+        .retry_later =
+            metrics.counter("postern_callbacks_retry_later_total",
+                            "Callbacks the platform was asked to send again.", {{"account", name}}),
+        .seconds = metrics.histogram("postern_callback_seconds",
+                                     "From the whole request to its ack.", {{"account", name}})});
+    for (const store::CallbackOutcome outcome : kOutcomes) {
+      account->recorded[static_cast<std::size_t>(outcome)] =
+          &metrics.counter("postern_callbacks_recorded_total", "Callbacks acked as durable.",
+                           {{"account", name}, {"outcome", store::name(outcome)}});
+    }
+    accounts_.emplace(name, std::move(account));
+  }
+}
+
+Ingest::~Ingest() = default;
+
+void Ingest::handle(HttpRequest request, Responder respond) {
+  const auto found = accounts_.find(account_in(request.target));
+  if (found == accounts_.end()) return respond(empty_response(404));
+  if (request.method != "POST") return respond(empty_response(405));
+  const Account& account = *found->second;
+  if (stopping_) {
+    account.retry_later.add();
+    return respond(account.channel->ack(channel::Ack::kRetryLater));
+  }
+
+  const MonotonicTime began = clock_.monotonic();
+  const TimePoint now = clock_.now();
+  Result<channel::VerifiedCallback> verified = account.channel->verify(request, now);
+  if (!verified) {
+    reject(account, std::move(request), verified.error());
+    return respond(account.channel->ack(ack_for(verified.error().error_class)));
+  }
+  Result<channel::Statement> statement = account.channel->adapt(*verified);
+  if (!statement) {
+    reject(account, std::move(request), statement.error());
+    return respond(account.channel->ack(ack_for(statement.error().error_class)));
+  }
+  failpoint("verified");
+
+  ledger::Recording recording{
+      .evidence = {.account = account.name,
+                   .received_at = now,
+                   .target = std::move(request.target),
+                   .headers = request.headers.block(),
+                   .digest = crypto::digest(crypto::DigestAlgorithm::kSha256, request.body),
+                   .peer = std::move(request.peer),
+                   .key_id = verified->key_id(),
+                   .scheme = verified->scheme(),
+                   .event_type = verified->event_type().empty() ? std::move(statement->summary)
+                                                                : verified->event_type(),
+                   .message_key = std::move(statement->message_key)},
+      .facts = {}};
+  recording.evidence.body = std::move(request.body);
+  switch (statement->purpose) {
+    case channel::Statement::Purpose::kFacts:
+      POSTERN_CHECK(!statement->facts.empty());
+      recording.facts = std::move(statement->facts);
+      break;
+    case channel::Statement::Purpose::kNothing:
+      recording.evidence.outcome = store::CallbackOutcome::kNothingToDo;
+      break;
+    case channel::Statement::Purpose::kToBeConfirmed:
+      recording.evidence.outcome = store::CallbackOutcome::kToBeConfirmed;
+      break;
+  }
+  ledger_.record(std::move(recording),
+                 [this, pending = Pending{account, std::move(respond), began, verified->scheme()}](
+                     Result<ledger::Recorded> recorded) mutable { settle(pending, recorded); });
+}
+
+void Ingest::reject(const Account& account, HttpRequest request, const Error& error) {
+  if (error.code == "probe") {
+    account.probes.add();
+    return;
+  }
+  account.rejected.add();
+  log_.warning("callback_rejected", {{"account", account.name.text()},
+                                     {"code", error.code},
+                                     {"detail", error.detail},
+                                     {"peer", request.peer}});
+  if (channel::is_identity_code(error.code)) {
+    ledger_.report({.kind = core::IncidentKind::kIdentityMismatch,
+                    .subject = account.name.text() + "/" + std::string(error.code),
+                    .detail = error.detail},
+                   [](const Result<void>& /*ignored: the log line stands*/) {});
+  }
+  rejected_.add(account.name.text(), {.received_at = clock_.now(),
+                                      .request = std::move(request),
+                                      .code = std::string(error.code),
+                                      .detail = error.detail});
+}
+
+void Ingest::settle(Pending& pending, const Result<ledger::Recorded>& recorded) {
+  const Account& account = pending.account;
+  channel::Ack ack = channel::Ack::kRetryLater;
+  if (recorded) {
+    ack = ack_for(recorded->outcome);
+    account.recorded[static_cast<std::size_t>(recorded->outcome)]->add();
+    log_.info("callback_recorded", {{"account", account.name.text()},
+                                    {"callback", recorded->callback},
+                                    {"outcome", store::name(recorded->outcome)},
+                                    {"scheme", pending.scheme},
+                                    {"ack", name(ack)}});
+  } else {
+    ack = ack_for(recorded.error().error_class);
+    account.retry_later.add();
+    log_.warning(
+        "callback_not_recorded",
+        {{"account", account.name.text()}, {"code", recorded.error().code}, {"ack", name(ack)}});
+  }
+  pending.respond(account.channel->ack(ack));
+  account.seconds.observe(
+      std::chrono::duration<double>(clock_.monotonic() - pending.began).count());
+}
+
+}  // namespace postern::ingest

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/message.h"
+#include "base/metrics.h"
+#include "channel/channel.h"
+#include "ingest/rejected_ring.h"
+#include "ledger/ledger.h"
+
+namespace postern::ingest {
+
+/// The account that a target such as "/payment/alipay/callback" names; empty where it names none.
+/// A query is not part of the name and not looked at: platforms sign what they send, not our URL.
+[[nodiscard]] std::string_view account_in(std::string_view target);
+
+/// Which of the three acks a recorded callback gets: always kAccepted, since a resend would not
+/// help. (The table of docs/acks.md.)
+[[nodiscard]] channel::Ack ack_for(store::CallbackOutcome outcome);
+/// Which ack an error gets: kRejected is refused, everything else is our trouble.
+[[nodiscard]] channel::Ack ack_for(ErrorClass error_class);
+
+/// Receives callbacks: verifies, adapts, has them recorded, and acks when that is durable.
+///
+/// Holds no lock and keeps no state between callbacks but counters and the ring of refused ones.
+/// Everything it asks of the world (clock, store behind the ledger, log, metrics) is given to it,
+/// so the simulator runs the same code.
+///
+/// @thread any; the answer is given on the caller's thread or on the store's
+class Ingest final : public HttpHandler {
+ public:
+  using Channels = std::map<std::string, std::shared_ptr<const channel::Channel>, std::less<>>;
+
+  /// @param channels  by account name; each account stands in the ledger's policy too
+  Ingest(Channels channels, ledger::Ledger& ledger, const Clock& clock, Log& log, Metrics& metrics);
+  ~Ingest() override;
+
+  /// Answers POST /payment/{account}/callback; 404 for any other path and 405 for another method,
+  /// both with an empty body.
+  void handle(HttpRequest request, Responder respond) override;
+
+  /// From now on every callback is answered with the platform's retryable failure.
+  void stop_accepting() { stopping_ = true; }
+
+  [[nodiscard]] const RejectedRing& rejected() const { return rejected_; }
+
+ private:
+  struct Account;
+  struct Pending;
+
+  void reject(const Account& account, HttpRequest request, const Error& error);
+  void settle(Pending& pending, const Result<ledger::Recorded>& recorded);
+
+  std::map<std::string, std::unique_ptr<const Account>, std::less<>> accounts_;
+  ledger::Ledger& ledger_;
+  const Clock& clock_;
+  Log& log_;
+  RejectedRing rejected_;
+  std::atomic<bool> stopping_ = false;
+};
+
+}  // namespace postern::ingest
