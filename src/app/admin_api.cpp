@@ -1,0 +1,27 @@
+#include "app/admin_api.h"
+
+#include "admin/callbacks.h"
+#include "admin/incidents.h"
+#include "admin/metrics.h"
+#include "admin/orders.h"
+
+namespace postern::app {
+
+AdminApi::AdminApi(Parts parts)
+    : accounts_(std::move(parts.accounts)),
+      presenter_(parts.store.tag()),
+      router_(parts.key, parts.metrics),
+      reads_(parts.store, parts.metrics) {
+  admin::add_health(router_, std::move(parts.readiness));
+  admin::add_metrics(router_, std::move(parts.exposition));
+  admin::add_orders(
+      router_,
+      {.ledger = parts.ledger, .reads = reads_, .presenter = presenter_, .accounts = accounts_});
+  admin::add_callbacks(router_, {.reads = reads_,
+                                 .presenter = presenter_,
+                                 .accounts = accounts_,
+                                 .rejected = parts.rejected});
+  admin::add_incidents(router_, reads_, presenter_);
+}
+
+}  // namespace postern::app

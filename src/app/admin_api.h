@@ -1,0 +1,49 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "admin/accounts.h"
+#include "admin/health.h"
+#include "admin/present.h"
+#include "admin/read_worker.h"
+#include "admin/router.h"
+#include "base/metrics.h"
+#include "base/secret.h"
+#include "ingest/rejected_ring.h"
+#include "ledger/ledger.h"
+#include "store/store.h"
+
+namespace postern::app {
+
+/// Every resource of the admin listener, put together. The daemon serves it over HTTP; commands ask
+/// it directly while no daemon runs.
+///
+/// Lifetime: what it is given outlives it. @thread any
+class AdminApi {
+ public:
+  struct Parts {
+    store::Store& store;
+    ledger::Ledger& ledger;
+    const ingest::RejectedRing& rejected;
+    admin::Accounts accounts;
+    const Secret& key;
+    Metrics& metrics;
+    admin::ReadinessProbe readiness;
+    std::function<std::string()> exposition;
+  };
+
+  explicit AdminApi(Parts parts);
+  AdminApi(const AdminApi&) = delete;
+  AdminApi& operator=(const AdminApi&) = delete;
+
+  [[nodiscard]] HttpHandler& handler() { return router_; }
+
+ private:
+  const admin::Accounts accounts_;
+  const admin::Presenter presenter_;
+  admin::Router router_;
+  admin::ReadWorker reads_;
+};
+
+}  // namespace postern::app

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "admin/accounts.h"
+#include "app/key_summary.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "base/secret.h"
+#include "channel/channel.h"
+#include "http/server.h"
+#include "ledger/policy.h"
+
+namespace postern::app {
+
+struct ServerConfig {
+  std::vector<http::ListenAddress> listen;
+  http::Limits limits;
+};
+
+struct AdminConfig {
+  http::ListenAddress listen;
+  Secret api_key;
+};
+
+struct LogConfig {
+  LogLevel level = LogLevel::kInfo;
+  std::string file;  ///< empty: standard error
+};
+
+struct AccountConfig {
+  AccountName name;
+  MerchantName merchant;
+  ledger::OrderMode orders = ledger::OrderMode::kRegistered;
+  admin::SubMerchants sub_merchants = admin::SubMerchants::kNone;
+  std::unique_ptr<const channel::Channel> channel;
+  std::vector<KeySummary> keys;
+};
+
+enum class EndpointKind : unsigned char { kWebhook, kAmqp, kKafka };
+
+struct EndpointConfig {
+  EndpointName name;
+  EndpointKind kind = EndpointKind::kWebhook;
+  std::string url;
+  Secret secret;  ///< never empty for a webhook
+  std::vector<std::string> events;
+  std::vector<AccountName> accounts;  ///< empty: all
+};
+
+/// The whole configuration, checked: what is in it can be run.
+struct Config {
+  ServerConfig server;
+  AdminConfig admin;
+  std::filesystem::path store_file;
+  LogConfig log;
+  std::vector<MerchantName> merchants;  ///< those declared, and "default"
+  std::vector<AccountConfig> accounts;  ///< by name, at least one
+  std::vector<EndpointConfig> endpoints;
+
+  [[nodiscard]] ledger::Policy policy() const;
+  [[nodiscard]] admin::Accounts account_infos() const;
+  /// nullptr where there is none.
+  [[nodiscard]] const AccountConfig* find_account(std::string_view name) const;
+};
+
+/// Reads a configuration file (TOML 1.0; docs/configuration.md lists every key). Relative paths in
+/// it start from its own folder.
+///
+/// A file with anything unknown, missing or doubtful is refused whole. The error's detail reads
+/// "postern.toml:12: [account.alipay] app_id is missing: write app_id = "..."" and holds no secret.
+/// @errors kFault config_unreadable, config_malformed, setting_missing, setting_malformed,
+///         setting_unknown
+[[nodiscard]] Result<Config> load_config(const std::filesystem::path& path);
+
+/// As `load_config`, for a text that would stand in a file called `path`.
+[[nodiscard]] Result<Config> parse_config(std::string_view text, const std::filesystem::path& path);
+
+}  // namespace postern::app

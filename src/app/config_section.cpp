@@ -1,0 +1,134 @@
+#include "app/config_section.h"
+
+#include <fmt/format.h>
+
+#include "app/secret_source.h"
+
+namespace postern::app {
+namespace {
+
+constexpr std::string_view kSecretForm = R"("env:NAME" or "file:PATH")";
+
+}  // namespace
+
+std::string at(const ConfigFile& file, toml::source_index line, std::string_view message) {
+  if (line == 0) return fmt::format("{}: {}", file.name, message);
+  return fmt::format("{}:{}: {}", file.name, line, message);
+}
+
+const toml::node* Section::ask(std::string_view key) {
+  asked_.emplace(key);
+  return table_ == nullptr ? nullptr : table_->get(key);
+}
+
+Error Section::wrong(std::string_view key, std::string_view what_to_do) const {
+  const toml::node* value = table_ == nullptr ? nullptr : table_->get(key);
+  if (value == nullptr) return missing(key, what_to_do);
+  return {
+      ErrorClass::kFault, "setting_malformed",
+      at(file_, value->source().begin.line, fmt::format("[{}] {}: {}", title_, key, what_to_do))};
+}
+
+Error Section::missing(std::string_view key, std::string_view what_to_do) const {
+  const toml::source_index line = table_ == nullptr ? 0 : table_->source().begin.line;
+  return {ErrorClass::kFault, "setting_missing",
+          at(file_, line, fmt::format("[{}] {} is missing: {}", title_, key, what_to_do))};
+}
+
+Result<std::optional<std::string>> Section::optional_text(std::string_view key) {
+  const toml::node* node = ask(key);
+  if (node == nullptr) return std::nullopt;
+  const auto* value = node->as_string();
+  if (value == nullptr) return std::unexpected(wrong(key, "write a text in quotes"));
+  if (value->get().empty()) {
+    return std::unexpected(wrong(key, "it is empty; write a value or leave the key out"));
+  }
+  return value->get();
+}
+
+Result<std::string> Section::text(std::string_view key) {
+  POSTERN_ASSIGN_OR_RETURN(std::optional<std::string> value, optional_text(key));
+  if (!value) {
+    return std::unexpected(missing(key, fmt::format("write {} = \"...\"", key)));
+  }
+  return std::move(*value);
+}
+
+Result<std::vector<std::string>> Section::texts(std::string_view key) {
+  const toml::node* node = ask(key);
+  if (node == nullptr) return std::vector<std::string>();
+  const toml::array* array = node->as_array();
+  const std::string form = fmt::format(R"(write a list of texts: {} = ["...", "..."])", key);
+  if (array == nullptr) return std::unexpected(wrong(key, form));
+  std::vector<std::string> values;
+  for (const toml::node& element : *array) {
+    const auto* value = element.as_string();
+    if (value == nullptr || value->get().empty()) {
+      return std::unexpected(
+          Error{ErrorClass::kFault, "setting_malformed",
+                at(file_, element.source().begin.line,
+                   fmt::format("[{}] {}: {}, none of them empty", title_, key, form))});
+    }
+    values.push_back(value->get());
+  }
+  return values;
+}
+
+Result<std::optional<std::int64_t>> Section::optional_integer(std::string_view key,
+                                                              std::int64_t min, std::int64_t max) {
+  const toml::node* node = ask(key);
+  if (node == nullptr) return std::nullopt;
+  const auto* value = node->as_integer();
+  if (value == nullptr || value->get() < min || value->get() > max) {
+    return std::unexpected(wrong(key, fmt::format("write a whole number from {} to {}", min, max)));
+  }
+  return value->get();
+}
+
+Result<Secret> Section::read(std::string_view key, const std::string& source) const {
+  Result<Secret> secret = read_secret(source, file_.folder);
+  if (!secret) return std::unexpected(wrong(key, secret.error().detail));
+  return secret;
+}
+
+Result<std::optional<Secret>> Section::optional_secret(std::string_view key) {
+  const toml::node* node = ask(key);
+  if (node == nullptr) return std::nullopt;
+  const auto* source = node->as_string();
+  if (source == nullptr) {
+    return std::unexpected(wrong(key, fmt::format("write {}", kSecretForm)));
+  }
+  POSTERN_ASSIGN_OR_RETURN(Secret secret, read(key, source->get()));
+  return std::optional(std::move(secret));
+}
+
+Result<Secret> Section::secret(std::string_view key) {
+  POSTERN_ASSIGN_OR_RETURN(std::optional<Secret> secret, optional_secret(key));
+  if (!secret) {
+    return std::unexpected(missing(key, fmt::format("write {} = {}", key, kSecretForm)));
+  }
+  return std::move(*secret);
+}
+
+Result<std::vector<Secret>> Section::secrets(std::string_view key) {
+  POSTERN_ASSIGN_OR_RETURN(const std::vector<std::string> sources, texts(key));
+  std::vector<Secret> secrets;
+  for (const std::string& source : sources) {
+    POSTERN_ASSIGN_OR_RETURN(Secret secret, read(key, source));
+    secrets.push_back(std::move(secret));
+  }
+  return secrets;
+}
+
+Result<void> Section::finish() const {
+  if (table_ == nullptr) return {};
+  for (const auto& [key, value] : *table_) {
+    if (asked_.contains(key.str())) continue;
+    return fault("setting_unknown", at(file_, key.source().begin.line,
+                                       fmt::format("[{}] there is no key {}; the keys are {}",
+                                                   title_, key.str(), fmt::join(asked_, ", "))));
+  }
+  return {};
+}
+
+}  // namespace postern::app

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <toml++/toml.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/secret.h"
+
+namespace postern::app {
+
+/// The file being read: its name for messages, and the folder that relative paths start from.
+struct ConfigFile {
+  std::string name;
+  std::filesystem::path folder;
+};
+
+/// One table of the configuration, such as [account.alipay].
+///
+/// Remembers which keys were asked for, so that `finish` can refuse the others. Every error reads
+/// "FILE:LINE: [section] key: what to write", and repeats no value.
+/// Lifetime: file and table outlive the section.
+class Section {
+ public:
+  /// @param title  such as "account.alipay"
+  /// @param table  nullptr: the section is not there, and all its keys are missing
+  Section(const ConfigFile& file, std::string title, const toml::table* table)
+      : file_(file), title_(std::move(title)), table_(table) {}
+
+  // Texts are not empty. @errors setting_missing, setting_malformed
+  [[nodiscard]] Result<std::string> text(std::string_view key);
+  [[nodiscard]] Result<std::optional<std::string>> optional_text(std::string_view key);
+  /// An absent list is empty.
+  [[nodiscard]] Result<std::vector<std::string>> texts(std::string_view key);
+  [[nodiscard]] Result<std::optional<std::int64_t>> optional_integer(std::string_view key,
+                                                                     std::int64_t min,
+                                                                     std::int64_t max);
+  [[nodiscard]] Result<Secret> secret(std::string_view key);
+  [[nodiscard]] Result<std::optional<Secret>> optional_secret(std::string_view key);
+  [[nodiscard]] Result<std::vector<Secret>> secrets(std::string_view key);
+
+  /// An error about the value of `key`, at its line.
+  [[nodiscard]] Error wrong(std::string_view key, std::string_view what_to_do) const;
+
+  /// @errors setting_unknown: a key that nobody asked for
+  [[nodiscard]] Result<void> finish() const;
+
+  [[nodiscard]] const std::string& title() const { return title_; }
+
+ private:
+  [[nodiscard]] const toml::node* ask(std::string_view key);
+  [[nodiscard]] Error missing(std::string_view key, std::string_view what_to_do) const;
+  [[nodiscard]] Result<Secret> read(std::string_view key, const std::string& source) const;
+
+  const ConfigFile& file_;
+  std::string title_;
+  const toml::table* table_;
+  std::set<std::string, std::less<>> asked_;
+};
+
+/// "FILE:LINE: message"; without a line where there is none.
+[[nodiscard]] std::string at(const ConfigFile& file, toml::source_index line,
+                             std::string_view message);
+
+}  // namespace postern::app

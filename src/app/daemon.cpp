@@ -1,0 +1,144 @@
+#include "app/daemon.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "store/sqlite/sqlite_store.h"
+
+namespace postern::app {
+namespace {
+
+/// After a storage doubt nothing can be saved by waiting, and the restart repairs it.
+constexpr std::chrono::milliseconds kFailedDrainLimit{300};
+
+[[nodiscard]] http::Limits admin_limits() {
+  http::Limits limits;
+  limits.body_bytes_max = 64 * 1024;
+  limits.connections_max = 256;
+  limits.requests_in_flight_max = 256;
+  return limits;
+}
+
+[[nodiscard]] ingest::Ingest::Channels take_channels(std::vector<AccountConfig>& accounts) {
+  ingest::Ingest::Channels channels;
+  for (AccountConfig& account : accounts) {
+    channels.emplace(account.name.text(), std::move(account.channel));
+  }
+  return channels;
+}
+
+}  // namespace
+
+Daemon::Daemon(Config config, Options options, World world)
+    : config_(std::move(config)),
+      options_(options),
+      world_(std::move(world)),
+      log_lines_dropped_(world_.metrics.gauge("postern_log_lines_dropped",
+                                              "Log lines dropped since the start.", {})) {}
+
+Result<std::unique_ptr<Daemon>> Daemon::start(Config config, Options options, World world) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), options, std::move(world)));
+  POSTERN_RETURN_IF_ERROR(daemon->start_parts());
+  return daemon;
+}
+
+Result<void> Daemon::start_parts() {
+  const World& world = world_;
+  POSTERN_ASSIGN_OR_RETURN(
+      store_, store::sqlite::open_sqlite({.path = config_.store_file.string()}, world.clock,
+                                         world.random, world.log, world.metrics,
+                                         [this](const Error& error) { fail(error); }));
+  ledger_ = std::make_unique<ledger::Ledger>(
+      *store_, world.clock, std::make_shared<const ledger::Policy>(config_.policy()));
+  const admin::Accounts infos = config_.account_infos();
+  ingest_ = new ingest::Ingest(take_channels(config_.accounts), *ledger_, world.clock, world.log,
+                               world.metrics);
+  ingest_owner_.reset(ingest_);
+  admin_api_ =
+      std::make_unique<AdminApi>(AdminApi::Parts{.store = *store_,
+                                                 .ledger = *ledger_,
+                                                 .rejected = ingest_->rejected(),
+                                                 .accounts = infos,
+                                                 .key = config_.admin.api_key,
+                                                 .metrics = world.metrics,
+                                                 .readiness = [this] { return readiness_.load(); },
+                                                 .exposition = [this] { return exposition(); }});
+  POSTERN_RETURN_IF_ERROR(start_admin());
+  for (const http::ListenAddress& address : config_.server.listen) {
+    POSTERN_ASSIGN_OR_RETURN(auto server, http::Server::start({.name = "callback",
+                                                               .address = address,
+                                                               .limits = config_.server.limits,
+                                                               .threads = options_.io_threads},
+                                                              *ingest_, world.log, world.metrics));
+    callback_servers_.push_back(std::move(server));
+  }
+  world.log.info("daemon_ready", {{"accounts", config_.accounts.size()},
+                                  {"endpoints", config_.endpoints.size()},
+                                  {"store", store_->tag()}});
+  return {};
+}
+
+Result<void> Daemon::start_admin() {
+  POSTERN_ASSIGN_OR_RETURN(
+      admin_server_,
+      http::Server::start(
+          {.name = "admin", .address = config_.admin.listen, .limits = admin_limits()},
+          admin_api_->handler(), world_.log, world_.metrics));
+  return {};
+}
+
+Daemon::~Daemon() {
+  // Listeners that never stopped were never waited for: a start that failed half-way, or a test.
+  if (readiness_ == admin::Readiness::kReady) stop(options_.drain_limit);
+}
+
+std::vector<http::ListenAddress> Daemon::callback_addresses() const {
+  std::vector<http::ListenAddress> addresses = config_.server.listen;
+  for (std::size_t i = 0; i < addresses.size(); ++i)
+    addresses[i].port = callback_servers_[i]->port();
+  return addresses;
+}
+
+http::ListenAddress Daemon::admin_address() const {
+  return {.host = config_.admin.listen.host, .port = admin_server_->port()};
+}
+
+void Daemon::fail(const Error& error) {
+  readiness_ = admin::Readiness::kStoreFailed;
+  world_.log.error("store_failed", {{"code", error.code}, {"detail", error.detail}});
+  wake_up_.set();
+}
+
+Daemon::End Daemon::wait(int stop_descriptor) {
+  wake_up_.wait(stop_descriptor);
+  if (readiness_ == admin::Readiness::kStoreFailed) {
+    stop(kFailedDrainLimit);
+    return End::kStoreFailed;
+  }
+  stop(options_.drain_limit);
+  return readiness_ == admin::Readiness::kStoreFailed ? End::kStoreFailed : End::kStopped;
+}
+
+void Daemon::stop(std::chrono::milliseconds limit) {
+  admin::Readiness ready = admin::Readiness::kReady;
+  readiness_.compare_exchange_strong(ready, admin::Readiness::kStopping);
+  world_.log.info("daemon_stopping");
+  if (ingest_ != nullptr) ingest_->stop_accepting();
+  const MonotonicTime end = world_.clock.monotonic() + limit;
+  const auto left = [&] {
+    return std::max(
+        std::chrono::milliseconds(1),
+        std::chrono::duration_cast<std::chrono::milliseconds>(end - world_.clock.monotonic()));
+  };
+  for (const auto& server : callback_servers_) server->drain(left());
+  // The admin listener goes last, so that /readyz can be asked until the end.
+  if (admin_server_) admin_server_->drain(left());
+}
+
+std::string Daemon::exposition() {
+  log_lines_dropped_.set(static_cast<double>(world_.log_lines_dropped()));
+  return world_.metrics.exposition();
+}
+
+}  // namespace postern::app

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "app/admin_api.h"
+#include "app/config.h"
+#include "app/prometheus_metrics.h"
+#include "app/wake_up.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "http/server.h"
+#include "ingest/ingest.h"
+#include "ledger/ledger.h"
+#include "store/store.h"
+
+namespace postern::app {
+
+/// The running daemon: store, ledger, ingest and the two kinds of listeners, put together.
+///
+/// Stopping is orderly: callbacks get the retryable ack, requests already read are answered, the
+/// store writes what is queued. After a storage doubt it is quick: the store refuses everything, so
+/// nothing is acked any more, /readyz says 503, and `wait` returns.
+///
+/// @thread start, wait and the destructor on one; request_stop on any
+class Daemon {
+ public:
+  struct Options {
+    unsigned io_threads = 1;  ///< of each callback listener
+    std::chrono::milliseconds drain_limit{10'000};
+  };
+  /// What the daemon asks of the world; outlives it.
+  struct World {
+    const Clock& clock;
+    Random& random;
+    Log& log;
+    PrometheusMetrics& metrics;
+    /// How many log lines were dropped so far.
+    std::function<std::uint64_t()> log_lines_dropped = [] { return std::uint64_t{0}; };
+  };
+  enum class End : unsigned char { kStopped, kStoreFailed };
+
+  /// Opens the store and the listeners; when it returns, callbacks are taken.
+  /// @errors kFault those of store::sqlite::open_sqlite, address_in_use, address_not_available
+  [[nodiscard]] static Result<std::unique_ptr<Daemon>> start(Config config, Options options,
+                                                             World world);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  [[nodiscard]] std::vector<http::ListenAddress> callback_addresses() const;
+  [[nodiscard]] http::ListenAddress admin_address() const;
+
+  /// Waits until `stop` can be read (-1: never), `request_stop` was called or the storage is in
+  /// doubt; then stops listening and returns why.
+  [[nodiscard]] End wait(int stop);
+  void request_stop() { wake_up_.set(); }
+
+ private:
+  Daemon(Config config, Options options, World world);
+  [[nodiscard]] Result<void> start_parts();
+  [[nodiscard]] Result<void> start_admin();
+  void fail(const Error& error);
+  void stop(std::chrono::milliseconds limit);
+  [[nodiscard]] std::string exposition();
+
+  Config config_;
+  const Options options_;
+  const World world_;
+  Gauge& log_lines_dropped_;
+  WakeUp wake_up_;
+  std::atomic<admin::Readiness> readiness_ = admin::Readiness::kReady;
+
+  // In this order: the listeners go first, the store last.
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<ledger::Ledger> ledger_;
+  std::unique_ptr<HttpHandler> ingest_owner_;
+  ingest::Ingest* ingest_ = nullptr;
+  std::unique_ptr<AdminApi> admin_api_;
+  std::unique_ptr<http::Server> admin_server_;
+  std::vector<std::unique_ptr<http::Server>> callback_servers_;
+};
+
+}  // namespace postern::app

@@ -1,0 +1,169 @@
+#include "cli/admin_access.h"
+
+#include <fmt/format.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/url/encode.hpp>
+#include <boost/url/rfc/unreserved_chars.hpp>
+#include <filesystem>
+#include <future>
+
+#include "app/admin_api.h"
+#include "base/system.h"
+#include "channel/json.h"
+#include "http/client.h"
+#include "store/sqlite/sqlite_store.h"
+
+namespace postern::cli {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::chrono::milliseconds kTimeout{10'000};
+
+/// Adds the key to a request for `target`.
+[[nodiscard]] HttpRequest get_request(const std::string& target, const Secret& key) {
+  HttpRequest request{.method = "GET", .target = target};
+  request.headers.add("Authorization", fmt::format("Bearer {}", key.reveal()));
+  return request;
+}
+
+/// An address to connect to: "any address" stands for this machine.
+[[nodiscard]] std::string host_to_ask(const std::string& host) {
+  if (host == "0.0.0.0") return "127.0.0.1";
+  if (host == "::") return "::1";
+  return host;
+}
+
+class RemoteAccess final : public AdminAccess {
+ public:
+  explicit RemoteAccess(const app::AdminConfig& admin)
+      : key_(admin.api_key), client_(host_to_ask(admin.listen.host), admin.listen.port, kTimeout) {}
+
+  [[nodiscard]] Result<HttpResponse> send(const std::string& target) override {
+    return client_.send(get_request(target, key_));
+  }
+
+ private:
+  const Secret key_;
+  http::BlockingClient client_;
+};
+
+class StoreAccess final : public AdminAccess {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<AdminAccess>> open(const app::Config& config) {
+    auto access = std::make_unique<StoreAccess>(config.admin.api_key);
+    POSTERN_RETURN_IF_ERROR(access->open_store(config));
+    return access;
+  }
+  explicit StoreAccess(Secret key) : key_(std::move(key)) {}
+
+  [[nodiscard]] Result<HttpResponse> send(const std::string& target) override {
+    std::promise<HttpResponse> answer;
+    api_->handler().handle(get_request(target, key_), [&answer](HttpResponse response) {
+      answer.set_value(std::move(response));
+    });
+    return answer.get_future().get();
+  }
+
+ private:
+  [[nodiscard]] Result<void> open_store(const app::Config& config) {
+    POSTERN_ASSIGN_OR_RETURN(
+        store_, store::sqlite::open_sqlite({.path = config.store_file.string()}, clock_, random_,
+                                           log_, metrics_, [](const Error& /*told by get*/) {}));
+    ledger_ = std::make_unique<ledger::Ledger>(
+        *store_, clock_, std::make_shared<const ledger::Policy>(config.policy()));
+    api_ = std::make_unique<app::AdminApi>(
+        app::AdminApi::Parts{.store = *store_,
+                             .ledger = *ledger_,
+                             .rejected = rejected_,
+                             .accounts = config.account_infos(),
+                             .key = key_,
+                             .metrics = metrics_,
+                             .readiness = [] { return admin::Readiness::kStopping; },
+                             .exposition = [] { return std::string(); }});
+    return {};
+  }
+
+  const Secret key_;
+  SystemClock clock_;
+  SystemRandom random_;
+  NullLog log_;
+  NullMetrics metrics_;
+  ingest::RejectedRing rejected_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<ledger::Ledger> ledger_;
+  std::unique_ptr<app::AdminApi> api_;
+};
+
+[[nodiscard]] std::string encode(std::string_view text) {
+  return boost::urls::encode(text, boost::urls::unreserved_chars);
+}
+
+/// What an answer that is not 200 says, as an error.
+[[nodiscard]] std::unexpected<Error> refused(const HttpResponse& response,
+                                             const json::object& body) {
+  const json::object* error = channel::json_object(body, "error");
+  std::string message(error == nullptr ? std::string_view("no reason given")
+                                       : channel::json_text(*error, "message"));
+  switch (response.code) {
+    case 401:
+      return rejected("unauthorized",
+                      "the daemon does not take the api_key of this configuration: does it run "
+                      "with another one?");
+    case 404:
+      return rejected("not_found", std::move(message));
+    case 503:
+      return retryable("store_unreadable", std::move(message));
+    default:
+      return rejected("request_refused", std::move(message));
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<AdminAccess>> AdminAccess::open(const app::Config& config) {
+  if (config.admin.listen.port != 0) {
+    auto remote = std::make_unique<RemoteAccess>(config.admin);
+    const Result<HttpResponse> alive = remote->send("/healthz");
+    if (alive || alive.error().code != "connect_failed") return remote;
+  }
+  if (!std::filesystem::exists(config.store_file)) {
+    return fault("store_not_found",
+                 fmt::format("no daemon answers at {} port {}, and there is no store at {}",
+                             config.admin.listen.host, config.admin.listen.port,
+                             config.store_file.string()));
+  }
+  return StoreAccess::open(config);
+}
+
+Result<json::object> AdminAccess::get(const std::string& target) {
+  POSTERN_ASSIGN_OR_RETURN(const HttpResponse response, send(target));
+  json::error_code error;
+  json::value body = json::parse(response.body, error);
+  if (error || !body.is_object()) {
+    return rejected("request_refused",
+                    "what answers at the admin address is not Postern: see [admin] listen");
+  }
+  if (response.code != 200) return refused(response, body.get_object());
+  return std::move(body.get_object());
+}
+
+std::string with_query(std::string path,
+                       std::initializer_list<std::pair<std::string_view, std::string>> query) {
+  char separator = '?';
+  for (const auto& [name, value] : query) {
+    if (value.empty()) continue;
+    path += separator;
+    path += name;
+    path += "=" + encode(value);
+    separator = '&';
+  }
+  return path;
+}
+
+std::string path_segment(std::string_view text) {
+  return encode(text);
+}
+
+}  // namespace postern::cli

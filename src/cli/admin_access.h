@@ -1,0 +1,40 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "app/config.h"
+#include "base/result.h"
+
+namespace postern::cli {
+
+/// Asks the admin API: the daemon's, or, where none runs, the store's own through the same code.
+/// The key never leaves this machine's configuration and the listener it names.
+/// @thread one
+class AdminAccess {
+ public:
+  virtual ~AdminAccess() = default;
+
+  /// Asks the daemon if one answers at the configured address. Otherwise opens the store, whose
+  /// lock makes sure that no daemon has it open elsewhere; a store that is not there is not made.
+  /// @errors kFault store_not_found and those of store::sqlite::open_sqlite
+  [[nodiscard]] static Result<std::unique_ptr<AdminAccess>> open(const app::Config& config);
+
+  /// The object that GET `target` gives. @errors kRejected not_found, unauthorized,
+  /// request_refused; kRetryable those of http::BlockingClient, store_unreadable
+  [[nodiscard]] Result<boost::json::object> get(const std::string& target);
+
+ protected:
+  [[nodiscard]] virtual Result<HttpResponse> send(const std::string& target) = 0;
+};
+
+/// Adds `name=value` to a target, escaped; leaves it out where the value is empty.
+[[nodiscard]] std::string with_query(
+    std::string path, std::initializer_list<std::pair<std::string_view, std::string>> query);
+
+/// One segment of a path, escaped.
+[[nodiscard]] std::string path_segment(std::string_view text);
+
+}  // namespace postern::cli

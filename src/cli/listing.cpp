@@ -1,0 +1,46 @@
+#include "cli/listing.h"
+
+#include <boost/json/serialize.hpp>
+#include <memory>
+
+#include "app/config.h"
+#include "cli/admin_access.h"
+#include "cli/table.h"
+
+namespace postern::cli {
+
+namespace json = boost::json;
+
+void add_listing_options(CLI::App& command, ListingOptions& options) {
+  add_config_option(command, options.config);
+  command.add_flag("--json", options.as_json, "print JSON");
+}
+
+void add_page_options(CLI::App& command, ListingOptions& options) {
+  command.add_option("--before", options.before, "continue behind this id");
+  command.add_option("--limit", options.limit, "how many, 50 if not given");
+}
+
+ExitCode show(const ListingOptions& options, const std::string& target,
+              const std::function<void(std::ostream&, const json::object&)>& print,
+              const Terminal& terminal) {
+  const Result<app::Config> config = app::load_config(options.config);
+  if (!config) return fail(terminal, config.error());
+  const Result<std::unique_ptr<AdminAccess>> access = AdminAccess::open(*config);
+  if (!access) return fail(terminal, access.error());
+  const Result<json::object> answer = (*access)->get(target);
+  if (!answer) {
+    const ExitCode code = fail(terminal, answer.error());
+    return answer.error().code == "not_found" ? ExitCode::kNegative : code;
+  }
+  if (options.as_json) {
+    terminal.out << json::serialize(*answer) << "\n";
+    return ExitCode::kOk;
+  }
+  print(terminal.out, *answer);
+  const std::string next = shown(*answer, "next_before");
+  if (next != "-") terminal.out << "more with --before " << next << "\n";
+  return ExitCode::kOk;
+}
+
+}  // namespace postern::cli
