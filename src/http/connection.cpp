@@ -1,7 +1,9 @@
 #include "http/connection.h"
 
 #include <boost/asio/buffer.hpp>
+#include <chrono>
 #include <exception>
+#include <span>
 #include <utility>
 
 #include "base/failpoint.h"

@@ -6,15 +6,18 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/system/error_code.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
 #include <thread>
 #include <vector>
 
+#include "base/result.h"
 #include "http/connection.h"
 #include "http/listener.h"
 #include "http/reply_slot.h"
