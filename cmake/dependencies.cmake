@@ -15,5 +15,5 @@ pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
 # that disagree about one of them break the one-definition rule and crash.
 add_library(postern_asio INTERFACE)
 target_compile_definitions(postern_asio INTERFACE
-  BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_COROUTINE BOOST_BEAST_USE_STD_STRING_VIEW)
+  BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_COROUTINE)
 target_link_libraries(postern_asio INTERFACE Boost::headers Threads::Threads)

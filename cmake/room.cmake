@@ -33,6 +33,17 @@ function(postern_room name)
   endif()
 endfunction()
 
+# postern_precompile(<target> <header>...)
+#
+# Compiles heavy library headers once a target. Only libraries: our own headers must stand alone.
+function(postern_precompile target)
+  target_precompile_headers(${target} PRIVATE ${ARGN})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    # Lets ccache reuse what was compiled with an equal precompiled header.
+    target_compile_options(${target} PRIVATE -Xclang -fno-pch-timestamp)
+  endif()
+endfunction()
+
 # postern_test(<room> [LIBRARIES <target>...])
 #
 # One test binary a room, from tests/<room>/*_test.cpp, linked with that room alone, so that a
@@ -48,5 +59,6 @@ function(postern_test room)
   target_compile_definitions(${room}_test PRIVATE POSTERN_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   target_link_libraries(${room}_test PRIVATE postern_${room} ${TEST_LIBRARIES} postern_flags
     GTest::gtest GTest::gmock GTest::gtest_main)
+  postern_precompile(${room}_test <gtest/gtest.h> <map> <string> <vector>)
   gtest_discover_tests(${room}_test DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60)
 endfunction()

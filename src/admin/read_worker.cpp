@@ -1,6 +1,7 @@
 #include "admin/read_worker.h"
 
 #include <exception>
+#include <utility>
 
 #include "admin/reply.h"
 
@@ -20,14 +21,17 @@ ReadWorker::ReadWorker(store::Store& store, Metrics& metrics, std::size_t queued
                                "Requests refused because too many were waiting for the store.")),
       thread_([this] { loop(); }) {}
 
-ReadWorker::~ReadWorker() {
+ReadWorker::~ReadWorker() { stop(); }
+
+void ReadWorker::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
   changed_.notify_one();
-  thread_.join();
-  for (Task& task : queue_) task.respond(busy());
+  if (thread_.joinable()) thread_.join();
+  // Nobody adds to the queue any more.
+  for (Task& task : std::exchange(queue_, {})) task.respond(busy());
 }
 
 void ReadWorker::run(Job job, Responder respond) {

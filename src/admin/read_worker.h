@@ -20,8 +20,7 @@ namespace postern::admin {
 /// threads nor the store's writer may wait for it. Its queue is bounded; above that requests are
 /// answered with 503.
 ///
-/// Lifetime: goes before the store and the metrics do. The destructor answers what is queued with
-/// 503. @thread any
+/// Lifetime: stops before the store goes; the metrics outlive it. @thread any
 class ReadWorker {
  public:
   /// Makes the body of a 200, or fails with an error for `error_reply`.
@@ -35,6 +34,9 @@ class ReadWorker {
   ReadWorker& operator=(const ReadWorker&) = delete;
 
   void run(Job job, Responder respond);
+  /// Closes the reader; from now on, and for what is queued, the answer is 503. The destructor does
+  /// it too.
+  void stop();
 
  private:
   struct Task {

@@ -19,7 +19,8 @@ namespace postern::app {
 /// Every resource of the admin listener, put together. The daemon serves it over HTTP; commands ask
 /// it directly while no daemon runs.
 ///
-/// Lifetime: what it is given outlives it. @thread any
+/// Lifetime: what it is given outlives it, except the store, which may go after `stop_reading`;
+/// registrations are answered until then. @thread any
 class AdminApi {
  public:
   struct Parts {
@@ -38,6 +39,8 @@ class AdminApi {
   AdminApi& operator=(const AdminApi&) = delete;
 
   [[nodiscard]] HttpHandler& handler() { return router_; }
+  /// Stops reading, so that the store may go; what asks for it afterwards is answered with 503.
+  void stop_reading() { reads_.stop(); }
 
  private:
   const admin::Accounts accounts_;

@@ -91,6 +91,10 @@ Result<void> Daemon::start_admin() {
 Daemon::~Daemon() {
   // Listeners that never stopped were never waited for: a start that failed half-way, or a test.
   if (readiness_ == admin::Readiness::kReady) stop(options_.drain_limit);
+  callback_servers_.clear();
+  admin_server_.reset();
+  if (admin_api_) admin_api_->stop_reading();
+  store_.reset();
 }
 
 std::vector<http::ListenAddress> Daemon::callback_addresses() const {

@@ -76,7 +76,8 @@ class Daemon {
   WakeUp wake_up_;
   std::atomic<admin::Readiness> readiness_ = admin::Readiness::kReady;
 
-  // In this order: the listeners go first, the store last.
+  // The destructor takes them down: first the listeners, then the store, since until it is gone it
+  // calls back into the ingest and the API.
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<ledger::Ledger> ledger_;
   std::unique_ptr<HttpHandler> ingest_owner_;

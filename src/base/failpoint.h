@@ -16,6 +16,7 @@ inline void failpoint(const char* /*name*/) {}
 [[nodiscard]] constexpr bool planted_fault(const char* /*name*/) {
   return false;
 }
+inline void planted_pause() {}
 #endif
 
 }  // namespace postern

@@ -4,23 +4,20 @@
 
 #include <iconv.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 
 #include "base/check.h"
+#include "channel/text.h"
 
 namespace postern::channel {
 namespace {
 
+/// Looks at every byte without stopping early, so that the compiler can take many at once.
 [[nodiscard]] bool is_ascii(std::string_view text) {
-  return std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
-}
-
-[[nodiscard]] bool equal_without_case(std::string_view text, std::string_view lower) {
-  return std::ranges::equal(text, lower, [](char a, char b) {
-    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + ('a' - 'A')) : a) == b;
-  });
+  unsigned char all = 0;
+  for (const char c : text) all = static_cast<unsigned char>(all | static_cast<unsigned char>(c));
+  return all < 0x80;
 }
 
 /// One conversion; an iconv descriptor may serve one thread at a time.

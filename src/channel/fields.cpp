@@ -10,6 +10,11 @@ std::vector<std::uint16_t>::const_iterator Fields::place_of(std::string_view nam
   });
 }
 
+void Fields::reserve(std::size_t count) {
+  pairs_.reserve(count);
+  by_name_.reserve(count);
+}
+
 Result<void> Fields::add(std::string name, std::string value) {
   if (pairs_.size() == kFieldsMax) return rejected("fields_too_many");
   const auto place = place_of(name);

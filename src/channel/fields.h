@@ -19,6 +19,8 @@ class Fields {
  public:
   using Pair = std::pair<std::string, std::string>;
 
+  /// Makes room for `count` fields, so that adding them does not move the others.
+  void reserve(std::size_t count);
   /// @errors key_duplicate, fields_too_many
   [[nodiscard]] Result<void> add(std::string name, std::string value);
   /// Nothing where there is no such name.

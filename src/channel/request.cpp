@@ -6,24 +6,17 @@
 #include <string>
 
 #include "channel/charset.h"
+#include "channel/text.h"
 
 namespace postern::channel {
 namespace {
 
-[[nodiscard]] std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  }
-  return result;
-}
-
 [[nodiscard]] bool has_any(const Headers& headers, std::string_view name) {
-  const std::string wanted = lower(name) + ": ";
   std::string_view block = headers.block();
   while (!block.empty()) {
-    if (lower(block.substr(0, wanted.size())) == wanted) return true;
-    block.remove_prefix(std::min(block.find("\r\n") + 2, block.size()));
+    const std::string_view line = block.substr(0, block.find("\r\n"));
+    if (equal_without_case(line.substr(0, line.find(':')), name)) return true;
+    block.remove_prefix(std::min(line.size() + 2, block.size()));
   }
   return false;
 }
@@ -37,7 +30,7 @@ namespace {
 /// Whether one ";name=value" parameter may stand in a Content-Type.
 [[nodiscard]] bool parameter_fits(std::string_view parameter) {
   constexpr std::string_view kCharset = "charset=";
-  if (lower(parameter.substr(0, kCharset.size())) != kCharset) return true;
+  if (!equal_without_case(parameter.substr(0, kCharset.size()), kCharset)) return true;
   std::string_view value = parameter.substr(kCharset.size());
   if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
     value = value.substr(1, value.size() - 2);
@@ -69,8 +62,10 @@ Result<void> check_content_type(const Headers& headers,
   const std::optional<std::string_view> header = headers.only("Content-Type");
   if (!header) return rejected("content_type_wrong", "exactly one Content-Type is needed");
   std::string_view rest = *header;
-  const std::string media_type = lower(trim(rest.substr(0, rest.find(';'))));
-  if (std::ranges::find(allowed, media_type) == allowed.end()) {
+  const std::string_view media_type = trim(rest.substr(0, rest.find(';')));
+  if (std::ranges::none_of(allowed, [media_type](std::string_view one) {
+        return equal_without_case(media_type, one);
+      })) {
     return rejected("content_type_wrong", "the platform does not send this Content-Type");
   }
   while (rest.find(';') != std::string_view::npos) {

@@ -6,19 +6,13 @@
 #include <algorithm>
 
 #include "channel/account_settings.h"
+#include "channel/text.h"
 #include "crypto/certificate.h"
 
 namespace postern::channel {
 namespace {
 
 constexpr std::string_view kPublicKeyIdPrefix = "PUB_KEY_ID_";
-
-[[nodiscard]] bool equal_without_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-  };
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
 
 [[nodiscard]] Result<std::vector<WechatpayV3Key>> read_certificates(Settings& settings) {
   constexpr std::string_view kKey = "platform_certificates";

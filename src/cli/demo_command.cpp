@@ -50,8 +50,8 @@ class PrintingNarrator final : public simulate::Narrator {
     const bool accepted = step.answered.find("accepted") != std::string::npos;
     const bool refused = step.answered.find("refused") != std::string::npos;
     const Paint paint = accepted ? Paint::kGood : refused ? Paint::kBad : Paint::kPlain;
-    out_ << fmt::format("  {}  {:<62} {} {}\n", step.order, step.did,
-                        painter_.paint(paint, fmt::format("-> {:<15}", step.answered)),
+    out_ << fmt::format("  {}  {:<58} {} {}\n", step.order, step.did,
+                        painter_.paint(paint, fmt::format("-> {:<22}", step.answered)),
                         painter_.paint(Paint::kStrong, step.order_now))
          << std::flush;
     ++steps_;

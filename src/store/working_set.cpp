@@ -7,21 +7,9 @@
 namespace postern::store {
 namespace {
 
-// A tab cannot stand in an account, merchant or id, so joined keys never run into each other.
-[[nodiscard]] std::string text_of(const core::AttemptKey& key) {
-  std::string text;
-  text.reserve(key.account.text().size() + key.sub_merchant.size() + key.number.size() + 2);
-  return text.append(key.account.text())
-      .append("\t")
-      .append(key.sub_merchant)
-      .append("\t")
-      .append(key.number);
-}
-[[nodiscard]] std::string text_of(const core::OrderKey& key) {
-  return key.merchant.text() + "\t" + key.id.text();
-}
-[[nodiscard]] std::string text_of(const MessageKey& key) {
-  return key.account.text() + "\t" + key.key;
+[[nodiscard]] std::size_t hash_of(std::string_view first, std::string_view second) {
+  constexpr std::hash<std::string_view> hash;
+  return hash(first) * 31 + hash(second);
 }
 
 template <class Map, class Key>
@@ -32,19 +20,36 @@ template <class Map, class Key>
 
 }  // namespace
 
+std::size_t WorkingSet::KeyHash::operator()(const core::AttemptKey& key) const {
+  return hash_of(key.account.text(),
+                 key.number);  // Sub-merchants share numbers too rarely to count.
+}
+
+std::size_t WorkingSet::KeyHash::operator()(const core::OrderKey& key) const {
+  return hash_of(key.merchant.text(), key.id.text());
+}
+
+std::size_t WorkingSet::KeyHash::operator()(const MessageKey& key) const {
+  return hash_of(key.account.text(), key.key);
+}
+
 const AttemptRow* WorkingSet::find_attempt(const core::AttemptKey& key) const {
-  const RowId* id = find_in(attempts_by_key_, text_of(key));
+  const RowId* id = find_in(attempts_by_key_, key);
   return id == nullptr ? nullptr : find_in(attempts_, *id);
 }
 
+const AttemptRow* WorkingSet::find_attempt(RowId id) const {
+  return find_in(attempts_, id);
+}
+
 const AttemptRow& WorkingSet::attempt(RowId id) const {
-  const AttemptRow* row = find_in(attempts_, id);
+  const AttemptRow* row = find_attempt(id);
   POSTERN_CHECK(row != nullptr);
   return *row;
 }
 
 const LoadedOrder* WorkingSet::find_order(const core::OrderKey& key) const {
-  const RowId* id = find_in(orders_by_key_, text_of(key));
+  const RowId* id = find_in(orders_by_key_, key);
   return id == nullptr ? nullptr : find_in(orders_, *id);
 }
 
@@ -65,7 +70,7 @@ std::span<const FactRow> WorkingSet::facts_of(RowId attempt) const {
 }
 
 const KnownCallback* WorkingSet::find_message(const MessageKey& key) const {
-  const RowId* id = find_in(messages_, text_of(key));
+  const RowId* id = find_in(messages_, key);
   return id == nullptr ? nullptr : find_callback(*id);
 }
 
@@ -79,8 +84,7 @@ RowId WorkingSet::add_callback(CallbackRow row) {
   if (row.copy_of != 0) {
     if (KnownCallback* first = find_in(callbacks_, row.copy_of)) ++first->variants;
   }
-  if (!row.message_key.empty())
-    messages_[text_of(MessageKey{row.account, row.message_key})] = row.id;
+  if (!row.message_key.empty()) messages_[MessageKey{row.account, row.message_key}] = row.id;
   writes_.callbacks.push_back(std::move(row));
   return writes_.callbacks.back().id;
 }
@@ -161,12 +165,12 @@ void WorkingSet::resolve_incident(core::IncidentKind kind, std::string subject) 
 }
 
 void WorkingSet::put_attempt(AttemptRow row) {
-  attempts_by_key_[text_of(row.key)] = row.id;
+  attempts_by_key_[row.key] = row.id;
   attempts_.insert_or_assign(row.id, std::move(row));
 }
 
 void WorkingSet::put_order(LoadedOrder order) {
-  orders_by_key_[text_of(order.row.key)] = order.row.id;
+  orders_by_key_[order.row.key] = order.row.id;
   const RowId id = order.row.id;
   orders_.insert_or_assign(id, std::move(order));
 }
@@ -190,14 +194,20 @@ void WorkingSet::put_callback(KnownCallback callback) {
 }
 
 void WorkingSet::put_message(const MessageKey& key, RowId callback) {
-  messages_[text_of(key)] = callback;
+  messages_[key] = callback;
 }
 
 Writes WorkingSet::take_writes() {
-  for (const RowId id : orders_new_) writes_.orders_new.push_back(orders_.at(id).row);
-  for (const RowId id : orders_changed_) writes_.orders_changed.push_back(orders_.at(id).row);
-  for (const RowId id : attempts_new_) writes_.attempts_new.push_back(attempts_.at(id));
-  for (const RowId id : attempts_assigned_) writes_.attempts_assigned.push_back(attempts_.at(id));
+  const auto move_out = [](const std::set<RowId>& ids, auto row_of, auto& rows) {
+    rows.reserve(ids.size());
+    for (const RowId id : ids) rows.push_back(std::move(row_of(id)));
+  };
+  const auto order = [this](RowId id) -> OrderRow& { return orders_.at(id).row; };
+  const auto attempt = [this](RowId id) -> AttemptRow& { return attempts_.at(id); };
+  move_out(orders_new_, order, writes_.orders_new);
+  move_out(orders_changed_, order, writes_.orders_changed);
+  move_out(attempts_new_, attempt, writes_.attempts_new);
+  move_out(attempts_assigned_, attempt, writes_.attempts_assigned);
   return std::move(writes_);
 }
 

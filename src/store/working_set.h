@@ -122,21 +122,30 @@ class WorkingSet {
   void put_fact(FactRow row);
   void put_callback(KnownCallback callback);
   void put_message(const MessageKey& key, RowId callback);
+  [[nodiscard]] const AttemptRow* find_attempt(RowId id) const;
   [[nodiscard]] bool has_order(RowId id) const { return orders_.contains(id); }
   [[nodiscard]] bool has_callback(RowId id) const { return callbacks_.contains(id); }
 
+  /// Once, at the end: moves the rows out.
   [[nodiscard]] Writes take_writes();
 
  private:
+  // Keys are looked up several times a callback, so none is put together to be looked up.
+  struct KeyHash {
+    [[nodiscard]] std::size_t operator()(const core::AttemptKey& key) const;
+    [[nodiscard]] std::size_t operator()(const core::OrderKey& key) const;
+    [[nodiscard]] std::size_t operator()(const MessageKey& key) const;
+  };
+
   RowIds& ids_;
-  std::unordered_map<std::string, RowId> attempts_by_key_;
+  std::unordered_map<core::AttemptKey, RowId, KeyHash> attempts_by_key_;
   std::unordered_map<RowId, AttemptRow> attempts_;
-  std::unordered_map<std::string, RowId> orders_by_key_;
+  std::unordered_map<core::OrderKey, RowId, KeyHash> orders_by_key_;
   std::unordered_map<RowId, LoadedOrder> orders_;
   std::unordered_map<RowId, std::vector<FactRow>> facts_by_attempt_;
   std::unordered_map<std::string, std::pair<RowId, std::size_t>> facts_by_key_;  // attempt, index
   std::unordered_map<RowId, KnownCallback> callbacks_;
-  std::unordered_map<std::string, RowId> messages_;
+  std::unordered_map<MessageKey, RowId, KeyHash> messages_;
   std::set<RowId> orders_new_;
   std::set<RowId> orders_changed_;
   std::set<RowId> attempts_new_;

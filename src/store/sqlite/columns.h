@@ -41,6 +41,8 @@ class Columns {
 
   [[nodiscard]] bool next_is_null() const { return statement_.is_null(column_); }
   void skip(int columns) { column_ += columns; }
+  /// The next column, which stays the next.
+  [[nodiscard]] std::int64_t peek() const { return statement_.integer(column_); }
   [[nodiscard]] std::int64_t integer() { return statement_.integer(column_++); }
   [[nodiscard]] std::string text() { return std::string(statement_.text(column_++)); }
   [[nodiscard]] std::string blob() { return std::string(statement_.blob(column_++)); }
@@ -67,6 +69,7 @@ class Columns {
 [[nodiscard]] OrderRow read_order(Columns& columns);
 inline constexpr int kOrderColumnCount = 13;
 [[nodiscard]] AttemptRow read_attempt(Columns& columns);
+inline constexpr int kAttemptColumnCount = 5;
 [[nodiscard]] FactRow read_fact(Columns& columns, const core::AttemptKey& attempt);
 [[nodiscard]] EventRow read_event(Columns& columns);
 [[nodiscard]] DeliveryRow read_delivery(Columns& columns);

@@ -1,13 +1,18 @@
-// The usual callback reports the first payment of a registered order. For it this runs three
-// statements: the attempt with its order; the order's attempts with their facts; the fact by its
-// key, since it might belong to another order. An order that has had no event owes nothing to any
-// endpoint, so that question is asked of the others only.
+// The usual callback reports the first payment of a registered order. It needs the attempt, its
+// order, and all facts of all the order's attempts: one statement, for many attempts at a time. A
+// second one looks for its fact, which might belong to another order. Endpoints are asked about
+// only where an order has had an event, since before that it owes nothing to anybody.
 #include "store/sqlite/loader.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
+#include <tuple>
+#include <utility>
+#include <vector>
+
 #include "base/failpoint.h"
-#include "store/sqlite/columns.h"
 
 namespace postern::store::sqlite {
 namespace {
@@ -23,6 +28,25 @@ namespace {
                        .variants = static_cast<std::size_t>(columns.integer())};
 }
 
+// `b` are the attempts of a's order, a among them. An attempt without an order has only itself.
+constexpr std::string_view kAttemptWithAll =
+    "SELECT {}, {}, ifnull(b.id, a.id), {} FROM {} LEFT JOIN orders o ON o.id = a.order_id "
+    "LEFT JOIN attempts b ON b.order_id = a.order_id "
+    "LEFT JOIN facts f ON f.attempt_id = ifnull(b.id, a.id) {}";
+
+/// Keys without their repetitions, in the order of their index: neighbours share pages.
+template <class Key, class Order>
+[[nodiscard]] std::vector<const Key*> each_once(const std::vector<Key>& keys, Order order) {
+  std::vector<const Key*> once;
+  once.reserve(keys.size());
+  for (const Key& key : keys) once.push_back(&key);
+  const auto place = [&order](const Key* key) -> decltype(auto) { return order(*key); };
+  std::ranges::sort(once, {}, place);
+  const auto repeated = std::ranges::unique(once, {}, place);
+  once.erase(repeated.begin(), repeated.end());
+  return once;
+}
+
 constexpr std::string_view kKnownCallback =
     "SELECT c.id, c.digest, (SELECT count(*) FROM callbacks v WHERE v.copy_of = c.id) "
     "FROM callbacks c WHERE ";
@@ -32,34 +56,36 @@ constexpr std::string_view kKnownCallback =
 Result<Loader> Loader::prepare(Database& database) {
   Loader made;
   POSTERN_ASSIGN_OR_RETURN(
-      made.attempt_by_key_,
-      database.prepare(
-          fmt::format("SELECT {}, {} FROM attempts a LEFT JOIN orders o ON o.id = a.order_id "
-                      "WHERE a.number = ? AND a.account = ? AND a.sub_merchant = ?",
-                      kAttemptColumns, kOrderColumns)));
+      made.attempts_by_key_,
+      Many::prepare(database,
+                    fmt::format(fmt::runtime(kAttemptWithAll), kAttemptColumns, kOrderColumns,
+                                kFactColumns, "(VALUES {}) k CROSS JOIN attempts a",
+                                "WHERE a.number = k.column1 AND a.account = k.column2 "
+                                "AND a.sub_merchant = k.column3"),
+                    3));
+  POSTERN_ASSIGN_OR_RETURN(
+      made.attempt_by_id_,
+      database.prepare(fmt::format("SELECT {} FROM attempts a WHERE a.id = ?", kAttemptColumns)));
+  // An order without attempts gives one row, whose attempt is NULL.
   POSTERN_ASSIGN_OR_RETURN(
       made.order_by_key_,
-      database.prepare(
-          fmt::format("SELECT {} FROM orders o WHERE o.merchant_order_id = ? AND o.merchant = ?",
-                      kOrderColumns)));
-  POSTERN_ASSIGN_OR_RETURN(made.facts_of_order_,
-                           database.prepare(fmt::format("SELECT {}, {} FROM attempts a "
-                                                        "LEFT JOIN facts f ON f.attempt_id = a.id "
-                                                        "WHERE a.order_id = ? ORDER BY a.id, f.id",
-                                                        kAttemptColumns, kFactColumns)));
-  POSTERN_ASSIGN_OR_RETURN(
-      made.facts_of_attempt_,
-      database.prepare(fmt::format("SELECT {} FROM facts f WHERE f.attempt_id = ? ORDER BY f.id",
-                                   kFactColumns)));
+      database.prepare(fmt::format("SELECT {}, a.id, {} FROM orders o "
+                                   "LEFT JOIN attempts a ON a.order_id = o.id "
+                                   "LEFT JOIN facts f ON f.attempt_id = a.id "
+                                   "WHERE o.merchant_order_id = ? AND o.merchant = ?",
+                                   kOrderColumns, kFactColumns)));
   // 0 and 1: ready and waiting.
   POSTERN_ASSIGN_OR_RETURN(
       made.endpoints_busy_,
       database.prepare("SELECT endpoint FROM deliveries WHERE order_id = ? AND state IN (0, 1)"));
   POSTERN_ASSIGN_OR_RETURN(
-      made.fact_by_key_,
-      database.prepare(fmt::format("SELECT {}, {} FROM facts f "
-                                   "JOIN attempts a ON a.id = f.attempt_id WHERE f.fact_key = ?",
-                                   kAttemptColumns, kFactColumns)));
+      made.facts_by_key_,
+      Many::prepare(database,
+                    fmt::format("SELECT {}, {} FROM (VALUES {{}}) k CROSS JOIN facts f "
+                                "JOIN attempts a ON a.id = f.attempt_id "
+                                "WHERE f.fact_key = k.column1",
+                                kAttemptColumns, kFactColumns),
+                    1));
   POSTERN_ASSIGN_OR_RETURN(made.callback_by_id_,
                            database.prepare(fmt::format("{}c.id = ?", kKnownCallback)));
   POSTERN_ASSIGN_OR_RETURN(
@@ -69,107 +95,155 @@ Result<Loader> Loader::prepare(Database& database) {
 }
 
 Result<void> Loader::load(const KeySet& keys, WorkingSet& working) {
-  for (const core::AttemptKey& key : keys.attempts) {
-    POSTERN_RETURN_IF_ERROR(load_attempt(key, working));
-  }
+  POSTERN_RETURN_IF_ERROR(load_attempts(keys, working));
   for (const core::OrderKey& key : keys.orders) {
     POSTERN_RETURN_IF_ERROR(load_order(key, working));
   }
-  for (const std::string& key : keys.fact_keys) {
-    POSTERN_RETURN_IF_ERROR(load_fact(key, working));
-  }
+  POSTERN_RETURN_IF_ERROR(load_facts(keys, working));
   for (const MessageKey& key : keys.messages) {
     POSTERN_RETURN_IF_ERROR(load_message(key, working));
   }
   return {};
 }
 
-Result<void> Loader::load_attempt(const core::AttemptKey& key, WorkingSet& working) {
-  if (working.find_attempt(key) != nullptr) return {};
-  const Reading until_done(attempt_by_key_);
-  attempt_by_key_.bind(key.number, key.account.text(), key.sub_merchant);
-  POSTERN_ASSIGN_OR_RETURN(const bool found, attempt_by_key_.step());
-  if (!found) return {};
-  Columns columns(attempt_by_key_);
-  AttemptRow attempt = read_attempt(columns);
-  if (attempt.order == 0) {
-    POSTERN_RETURN_IF_ERROR(load_facts_of(attempt, working));
-    working.put_attempt(std::move(attempt));
-    return {};
+Result<void> Loader::load_attempts(const KeySet& keys, WorkingSet& working) {
+  const auto bind = [](Statement& statement, int first, const core::AttemptKey* key) {
+    statement.bind_from(first, key->number, key->account.text(), key->sub_merchant);
+  };
+  const auto in_index_order = [](const core::AttemptKey& key) {
+    return std::tie(key.number, key.account, key.sub_merchant);
+  };
+  return attempts_by_key_.for_all(each_once(keys.attempts, in_index_order), bind,
+                                  [&](Statement& rows) { return read_attempts(rows, working); });
+}
+
+/// Reads rows of kAttemptWithAll. The rows of one order stand together; an order that was loaded
+/// before, through another attempt or an equal key, is passed over.
+Result<void> Loader::read_attempts(Statement& rows, WorkingSet& working) {
+  std::optional<LoadedOrder> order;  // the one being read
+  while (true) {
+    POSTERN_ASSIGN_OR_RETURN(const bool more, rows.step());
+    if (!more) return finish_order(order, working);
+    Columns columns(rows);
+    const AttemptRow* attempt = working.find_attempt(columns.peek());
+    if (attempt == nullptr) {
+      AttemptRow row = read_attempt(columns);
+      const RowId row_id = row.id;
+      working.put_attempt(std::move(row));
+      attempt = working.find_attempt(row_id);
+    } else {
+      columns.skip(kAttemptColumnCount);
+    }
+    if (columns.next_is_null()) {
+      if (attempt->order != 0) return fault("store_corrupt", "an attempt names no order");
+      columns.skip(kOrderColumnCount);
+      POSTERN_RETURN_IF_ERROR(read_fact_of(columns, columns.integer(), working));
+      continue;
+    }
+    const RowId id = columns.peek();
+    if (!order || order->row.id != id) {
+      POSTERN_RETURN_IF_ERROR(finish_order(order, working));
+      if (working.has_order(id)) continue;
+      order = LoadedOrder{.row = read_order(columns), .attempts = {}, .endpoints_busy = {}};
+    } else {
+      columns.skip(kOrderColumnCount);
+    }
+    const RowId sibling = columns.integer();
+    order->attempts.push_back(sibling);
+    POSTERN_RETURN_IF_ERROR(read_fact_of(columns, sibling, working));
   }
-  LoadedOrder order{.row = read_order(columns), .attempts = {}, .endpoints_busy = {}};
-  POSTERN_RETURN_IF_ERROR(columns.check());
-  return complete_order(std::move(order), working);
+}
+
+/// Reads the fact that stands next in the row, if there is one.
+Result<void> Loader::read_fact_of(Columns& columns, RowId attempt, WorkingSet& working) {
+  POSTERN_ASSIGN_OR_RETURN(const AttemptRow* const row, attempt_of(attempt, working));
+  if (!columns.next_is_null() && !facts_are_hidden()) {
+    working.put_fact(read_fact(columns, row->key));
+  }
+  return columns.check();
+}
+
+Result<const AttemptRow*> Loader::attempt_of(RowId id, WorkingSet& working) {
+  if (const AttemptRow* known = working.find_attempt(id)) return known;
+  const Reading until_done(attempt_by_id_);
+  attempt_by_id_.bind(id);
+  POSTERN_ASSIGN_OR_RETURN(const bool found, attempt_by_id_.step());
+  if (!found) return fault("store_corrupt", "an index names an attempt that does not exist");
+  Columns columns(attempt_by_id_);
+  working.put_attempt(read_attempt(columns));
+  return working.find_attempt(id);
+}
+
+/// Puts an order all of whose rows have been read; its attempts may be named once per fact.
+Result<void> Loader::finish_order(std::optional<LoadedOrder>& order, WorkingSet& working) {
+  if (!order) return {};
+  std::ranges::sort(order->attempts);
+  const auto repeated = std::ranges::unique(order->attempts);
+  order->attempts.erase(repeated.begin(), repeated.end());
+  if (order->row.sequence > 0) {
+    const Reading until_done(endpoints_busy_);
+    endpoints_busy_.bind(order->row.id);
+    while (true) {
+      POSTERN_ASSIGN_OR_RETURN(const bool more, endpoints_busy_.step());
+      if (!more) break;
+      order->endpoints_busy.insert(EndpointName::trusted(std::string(endpoints_busy_.text(0))));
+    }
+  }
+  working.put_order(*std::exchange(order, std::nullopt));
+  return {};
 }
 
 Result<void> Loader::load_order(const core::OrderKey& key, WorkingSet& working) {
   if (working.find_order(key) != nullptr) return {};
   const Reading until_done(order_by_key_);
   order_by_key_.bind(key.id.text(), key.merchant.text());
-  POSTERN_ASSIGN_OR_RETURN(const bool found, order_by_key_.step());
-  if (!found) return {};
-  Columns columns(order_by_key_);
-  LoadedOrder order{.row = read_order(columns), .attempts = {}, .endpoints_busy = {}};
-  POSTERN_RETURN_IF_ERROR(columns.check());
-  return complete_order(std::move(order), working);
-}
-
-Result<void> Loader::complete_order(LoadedOrder order, WorkingSet& working) {
-  const Reading until_done(facts_of_order_);
-  facts_of_order_.bind(order.row.id);
+  std::optional<LoadedOrder> order;
   while (true) {
-    POSTERN_ASSIGN_OR_RETURN(const bool more, facts_of_order_.step());
-    if (!more) break;
-    Columns columns(facts_of_order_);
-    AttemptRow attempt = read_attempt(columns);
-    if (!columns.next_is_null() && !facts_are_hidden()) {
-      working.put_fact(read_fact(columns, attempt.key));
+    POSTERN_ASSIGN_OR_RETURN(const bool more, order_by_key_.step());
+    if (!more) return finish_order(order, working);
+    Columns columns(order_by_key_);
+    if (!order) {
+      order = LoadedOrder{.row = read_order(columns), .attempts = {}, .endpoints_busy = {}};
       POSTERN_RETURN_IF_ERROR(columns.check());
+    } else {
+      columns.skip(kOrderColumnCount);
     }
-    if (!order.attempts.empty() && order.attempts.back() == attempt.id) continue;
-    order.attempts.push_back(attempt.id);
-    working.put_attempt(std::move(attempt));
+    if (columns.next_is_null()) continue;
+    const RowId attempt = columns.integer();
+    order->attempts.push_back(attempt);
+    POSTERN_RETURN_IF_ERROR(read_fact_of(columns, attempt, working));
   }
-  if (order.row.sequence > 0) {
-    const Reading until_all(endpoints_busy_);
-    endpoints_busy_.bind(order.row.id);
+}
+
+Result<void> Loader::load_facts(const KeySet& keys, WorkingSet& working) {
+  if (facts_are_hidden()) return {};
+  std::vector<const std::string*> unknown = each_once(keys.fact_keys, std::identity{});
+  std::vector<RowId> callbacks;
+  std::erase_if(unknown, [&](const std::string* key) {
+    const FactRow* known = working.find_fact(*key);
+    if (known != nullptr) callbacks.push_back(known->callback);
+    return known != nullptr;
+  });
+  const auto bind = [](Statement& statement, int first, const std::string* key) {
+    statement.bind_at(first, *key);
+  };
+  const auto read = [&](Statement& rows) -> Result<void> {
     while (true) {
-      POSTERN_ASSIGN_OR_RETURN(const bool more, endpoints_busy_.step());
-      if (!more) break;
-      order.endpoints_busy.insert(EndpointName::trusted(std::string(endpoints_busy_.text(0))));
+      POSTERN_ASSIGN_OR_RETURN(const bool more, rows.step());
+      if (!more) return {};
+      Columns columns(rows);
+      const AttemptRow attempt = read_attempt(columns);
+      FactRow fact = read_fact(columns, attempt.key);
+      POSTERN_RETURN_IF_ERROR(columns.check());
+      callbacks.push_back(fact.callback);
+      working.put_fact(std::move(fact));
     }
+  };
+  POSTERN_RETURN_IF_ERROR(facts_by_key_.for_all(unknown, bind, read));
+  for (const RowId callback : callbacks) {
+    POSTERN_RETURN_IF_ERROR(load_callback(callback, working));
   }
-  working.put_order(std::move(order));
   return {};
-}
-
-Result<void> Loader::load_facts_of(const AttemptRow& attempt, WorkingSet& working) {
-  if (facts_are_hidden()) return {};
-  const Reading until_done(facts_of_attempt_);
-  facts_of_attempt_.bind(attempt.id);
-  while (true) {
-    POSTERN_ASSIGN_OR_RETURN(const bool more, facts_of_attempt_.step());
-    if (!more) return {};
-    Columns columns(facts_of_attempt_);
-    working.put_fact(read_fact(columns, attempt.key));
-    POSTERN_RETURN_IF_ERROR(columns.check());
-  }
-}
-
-Result<void> Loader::load_fact(const std::string& key, WorkingSet& working) {
-  if (facts_are_hidden()) return {};
-  if (const FactRow* known = working.find_fact(key)) return load_callback(known->callback, working);
-  const Reading until_done(fact_by_key_);
-  fact_by_key_.bind(key);
-  POSTERN_ASSIGN_OR_RETURN(const bool found, fact_by_key_.step());
-  if (!found) return {};
-  Columns columns(fact_by_key_);
-  const AttemptRow attempt = read_attempt(columns);
-  FactRow fact = read_fact(columns, attempt.key);
-  POSTERN_RETURN_IF_ERROR(columns.check());
-  const RowId callback = fact.callback;
-  working.put_fact(std::move(fact));
-  return load_callback(callback, working);
 }
 
 Result<void> Loader::load_callback(RowId id, WorkingSet& working) {

@@ -1,11 +1,15 @@
 #pragma once
 
+#include <optional>
+
+#include "store/sqlite/columns.h"
+#include "store/sqlite/many.h"
 #include "store/sqlite/sqlite.h"
 #include "store/working_set.h"
 
 namespace postern::store::sqlite {
 
-/// Loads into a working set what a command asks for. @thread that of its database
+/// Loads into a working set what a batch asks for. @thread that of its database
 class Loader {
  public:
   /// @errors as error_of
@@ -16,20 +20,21 @@ class Loader {
 
  private:
   Loader() = default;
-  [[nodiscard]] Result<void> load_attempt(const core::AttemptKey& key, WorkingSet& working);
+  [[nodiscard]] Result<void> load_attempts(const KeySet& keys, WorkingSet& working);
+  [[nodiscard]] Result<void> read_attempts(Statement& rows, WorkingSet& working);
+  [[nodiscard]] Result<void> read_fact_of(Columns& columns, RowId attempt, WorkingSet& working);
+  [[nodiscard]] Result<const AttemptRow*> attempt_of(RowId id, WorkingSet& working);
+  [[nodiscard]] Result<void> finish_order(std::optional<LoadedOrder>& order, WorkingSet& working);
   [[nodiscard]] Result<void> load_order(const core::OrderKey& key, WorkingSet& working);
-  [[nodiscard]] Result<void> complete_order(LoadedOrder order, WorkingSet& working);
-  [[nodiscard]] Result<void> load_facts_of(const AttemptRow& attempt, WorkingSet& working);
-  [[nodiscard]] Result<void> load_fact(const std::string& key, WorkingSet& working);
+  [[nodiscard]] Result<void> load_facts(const KeySet& keys, WorkingSet& working);
   [[nodiscard]] Result<void> load_callback(RowId id, WorkingSet& working);
   [[nodiscard]] Result<void> load_message(const MessageKey& key, WorkingSet& working);
 
-  Statement attempt_by_key_;
+  Many attempts_by_key_;
+  Statement attempt_by_id_;
   Statement order_by_key_;
-  Statement facts_of_order_;
-  Statement facts_of_attempt_;
   Statement endpoints_busy_;
-  Statement fact_by_key_;
+  Many facts_by_key_;
   Statement callback_by_id_;
   Statement callback_by_message_;
 };

@@ -37,9 +37,8 @@ class Many {
     made.columns_ = columns;
     POSTERN_ASSIGN_OR_RETURN(
         made.one_, database.prepare(fmt::format(fmt::runtime(sql), placeholders(columns, 1))));
-    POSTERN_ASSIGN_OR_RETURN(
-        made.group_,
-        database.prepare(fmt::format(fmt::runtime(sql), placeholders(columns, kGroup))));
+    POSTERN_ASSIGN_OR_RETURN(made.group_, database.prepare(fmt::format(
+                                              fmt::runtime(sql), placeholders(columns, kGroup))));
     return made;
   }
 

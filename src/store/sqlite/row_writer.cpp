@@ -1,3 +1,5 @@
+// Rows go in by the group (many.h). OR FAIL lets SQLite do without a journal of the statement: the
+// whole batch is rolled back anyway when one of its rows is refused.
 #include "store/sqlite/row_writer.h"
 
 #include <algorithm>
@@ -17,17 +19,22 @@ void bind_money(Statement& statement, int index, const std::optional<core::Money
   }
 }
 
-/// The refunded sum is stored in the currency paid, so it must be in it.
-[[nodiscard]] Result<void> bind_refunded(Statement& statement, int index, const OrderRow& row) {
-  if (!row.refunded) {
-    statement.bind_at(index, std::nullopt);
-    return {};
+/// The refunded sum is stored without its currency.
+[[nodiscard]] bool refunded_as_paid(const OrderRow& row) {
+  return !row.refunded || (row.paid && row.refunded->currency() == row.paid->currency());
+}
+
+/// The nine columns of an order that change.
+void bind_changing(Statement& statement, int first, const OrderRow& row) {
+  statement.bind_from(first, row.sequence, to_code(row.state), to_code(row.dispute));
+  bind_money(statement, first + 3, row.expected);
+  bind_money(statement, first + 5, row.paid);
+  if (row.refunded) {
+    statement.bind_at(first + 7, row.refunded->minor());
+  } else {
+    statement.bind_at(first + 7, std::nullopt);
   }
-  if (!row.paid || row.refunded->currency() != row.paid->currency()) {
-    return rejected("store_row_refused", "an order is refunded in another currency than paid");
-  }
-  statement.bind_at(index, row.refunded->minor());
-  return {};
+  statement.bind_at(first + 8, row.updated_at);
 }
 
 }  // namespace
@@ -42,39 +49,42 @@ Result<RowWriter> RowWriter::prepare(Database& database) {
 
 Result<void> RowWriter::prepare_evidence() {
   POSTERN_ASSIGN_OR_RETURN(
-      callback_,
-      database_->prepare("INSERT INTO callbacks (id, account, received_at_ms, outcome, copy_of, "
-                         "message_key, key_id, scheme, event_type, peer, digest, target, headers, "
-                         "body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
-  POSTERN_ASSIGN_OR_RETURN(copies_,
-                           database_->prepare("INSERT INTO copies (callback_id, count) VALUES (?, "
-                                              "?) ON CONFLICT (callback_id) DO UPDATE SET count = "
-                                              "count + excluded.count"));
+      callback_, Many::prepare(*database_,
+                               "INSERT OR FAIL INTO callbacks (id, account, received_at_ms, "
+                               "outcome, copy_of, message_key, key_id, scheme, event_type, peer, "
+                               "digest, target, headers, body) VALUES {}",
+                               14));
   POSTERN_ASSIGN_OR_RETURN(
-      fact_, database_->prepare(
-                 "INSERT INTO facts (id, attempt_id, callback_id, fact_key, kind, source, "
-                 "payment_id, refund_id, dispute_id, minor, currency, dispute, occurred_at_ms, "
-                 "recorded_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+      copies_,
+      database_->prepare("INSERT INTO copies (callback_id, count) VALUES (?, ?) "
+                         "ON CONFLICT (callback_id) DO UPDATE SET count = count + excluded.count"));
+  POSTERN_ASSIGN_OR_RETURN(
+      fact_, Many::prepare(*database_,
+                           "INSERT OR FAIL INTO facts (id, attempt_id, callback_id, fact_key, "
+                           "kind, source, payment_id, refund_id, dispute_id, minor, currency, "
+                           "dispute, occurred_at_ms, recorded_at_ms) VALUES {}",
+                           14));
   return {};
 }
 
 Result<void> RowWriter::prepare_orders() {
   POSTERN_ASSIGN_OR_RETURN(
-      order_new_,
-      database_->prepare("INSERT INTO orders (id, merchant, merchant_order_id, sequence, state, "
-                         "dispute, expected_minor, expected_currency, paid_minor, paid_currency, "
-                         "refunded_minor, updated_at_ms, created_at_ms) "
-                         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+      order_new_, Many::prepare(*database_,
+                                "INSERT OR FAIL INTO orders (id, merchant, merchant_order_id, "
+                                "created_at_ms, sequence, state, dispute, expected_minor, "
+                                "expected_currency, paid_minor, paid_currency, refunded_minor, "
+                                "updated_at_ms) VALUES {}",
+                                13));
   POSTERN_ASSIGN_OR_RETURN(
       order_changed_,
-      database_->prepare("UPDATE orders SET sequence = ?4, state = ?5, dispute = ?6, "
-                         "expected_minor = ?7, expected_currency = ?8, paid_minor = ?9, "
-                         "paid_currency = ?10, refunded_minor = ?11, updated_at_ms = ?12 "
-                         "WHERE id = ?1"));
-  POSTERN_ASSIGN_OR_RETURN(
-      attempt_new_,
-      database_->prepare("INSERT INTO attempts (id, account, sub_merchant, number, order_id) "
-                         "VALUES (?, ?, ?, ?, ?)"));
+      database_->prepare("UPDATE orders SET sequence = ?, state = ?, dispute = ?, "
+                         "expected_minor = ?, expected_currency = ?, paid_minor = ?, "
+                         "paid_currency = ?, refunded_minor = ?, updated_at_ms = ? WHERE id = ?"));
+  POSTERN_ASSIGN_OR_RETURN(attempt_new_,
+                           Many::prepare(*database_,
+                                         "INSERT OR FAIL INTO attempts (id, account, sub_merchant, "
+                                         "number, order_id) VALUES {}",
+                                         5));
   POSTERN_ASSIGN_OR_RETURN(attempt_assigned_,
                            database_->prepare("UPDATE attempts SET order_id = ? WHERE id = ?"));
   return {};
@@ -82,11 +92,15 @@ Result<void> RowWriter::prepare_orders() {
 
 Result<void> RowWriter::prepare_effects() {
   POSTERN_ASSIGN_OR_RETURN(event_,
-                           database_->prepare("INSERT INTO events (id, order_id, sequence, type, "
-                                              "created_at_ms, body) VALUES (?, ?, ?, ?, ?, ?)"));
+                           Many::prepare(*database_,
+                                         "INSERT OR FAIL INTO events (id, order_id, sequence, "
+                                         "type, created_at_ms, body) VALUES {}",
+                                         6));
   POSTERN_ASSIGN_OR_RETURN(
-      delivery_, database_->prepare("INSERT INTO deliveries (id, event_id, order_id, sequence, "
-                                    "endpoint, state, due_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)"));
+      delivery_, Many::prepare(*database_,
+                               "INSERT OR FAIL INTO deliveries (id, event_id, order_id, sequence, "
+                               "endpoint, state, due_at_ms) VALUES {}",
+                               7));
   // A resolved incident that comes back is open again (state 2 becomes 0); one that somebody has
   // acknowledged stays acknowledged.
   POSTERN_ASSIGN_OR_RETURN(
@@ -117,25 +131,13 @@ Result<void> RowWriter::write(const Writes& writes) {
 }
 
 Result<void> RowWriter::write_callbacks(const Writes& writes) {
-  for (const CallbackRow& row : writes.callbacks) {
-    callback_.bind(row.id, row.account.text(), row.received_at, to_code(row.outcome),
-                   Reference{row.copy_of});
-    if (row.message_key.empty()) {
-      callback_.bind_at(6, std::nullopt);
-    } else {
-      callback_.bind_at(6, row.message_key);
-    }
-    callback_.bind_at(7, row.key_id);
-    callback_.bind_at(8, row.scheme);
-    callback_.bind_at(9, row.event_type);
-    callback_.bind_at(10, row.peer);
-    callback_.bind_at(11, Blob{row.digest});
-    callback_.bind_at(12, Blob{row.target});
-    callback_.bind_at(13, Blob{row.headers});
-    callback_.bind_at(14, Blob{row.body});
-    POSTERN_RETURN_IF_ERROR(callback_.run());
-  }
-  return {};
+  return callback_.run(writes.callbacks, [](Statement& statement, int first,
+                                            const CallbackRow& row) {
+    statement.bind_from(first, row.id, row.account.text(), row.received_at, to_code(row.outcome),
+                        Reference{row.copy_of}, OptionalText{row.message_key}, row.key_id,
+                        row.scheme, row.event_type, row.peer, Blob{row.digest}, Blob{row.target},
+                        Blob{row.headers}, Blob{row.body});
+  });
 }
 
 Result<void> RowWriter::write_copies(std::vector<RowId> copies) {
@@ -150,36 +152,30 @@ Result<void> RowWriter::write_copies(std::vector<RowId> copies) {
 }
 
 Result<void> RowWriter::write_orders(const Writes& writes) {
-  const auto bind_common = [](Statement& statement, const OrderRow& row) -> Result<void> {
-    statement.bind_at(1, row.id);
-    statement.bind_at(4, row.sequence);
-    statement.bind_at(5, to_code(row.state));
-    statement.bind_at(6, to_code(row.dispute));
-    bind_money(statement, 7, row.expected);
-    bind_money(statement, 9, row.paid);
-    statement.bind_at(12, row.updated_at);
-    return bind_refunded(statement, 11, row);
-  };
-  for (const OrderRow& row : writes.orders_new) {
-    POSTERN_RETURN_IF_ERROR(bind_common(order_new_, row));
-    order_new_.bind_at(2, row.key.merchant.text());
-    order_new_.bind_at(3, row.key.id.text());
-    order_new_.bind_at(13, row.created_at);
-    POSTERN_RETURN_IF_ERROR(order_new_.run());
+  for (const auto* rows : {&writes.orders_new, &writes.orders_changed}) {
+    if (!std::ranges::all_of(*rows, refunded_as_paid)) {
+      return rejected("store_row_refused", "an order is refunded in another currency than paid");
+    }
   }
+  POSTERN_RETURN_IF_ERROR(order_new_.run(writes.orders_new, [](Statement& statement, int first,
+                                                               const OrderRow& row) {
+    statement.bind_from(first, row.id, row.key.merchant.text(), row.key.id.text(), row.created_at);
+    bind_changing(statement, first + 4, row);
+  }));
   for (const OrderRow& row : writes.orders_changed) {
-    POSTERN_RETURN_IF_ERROR(bind_common(order_changed_, row));
+    bind_changing(order_changed_, 1, row);
+    order_changed_.bind_at(10, row.id);
     POSTERN_RETURN_IF_ERROR(run_on_one(order_changed_));
   }
   return {};
 }
 
 Result<void> RowWriter::write_attempts(const Writes& writes) {
-  for (const AttemptRow& row : writes.attempts_new) {
-    attempt_new_.bind(row.id, row.key.account.text(), row.key.sub_merchant, row.key.number,
-                      Reference{row.order});
-    POSTERN_RETURN_IF_ERROR(attempt_new_.run());
-  }
+  POSTERN_RETURN_IF_ERROR(attempt_new_.run(
+      writes.attempts_new, [](Statement& statement, int first, const AttemptRow& row) {
+        statement.bind_from(first, row.id, row.key.account.text(), row.key.sub_merchant,
+                            row.key.number, Reference{row.order});
+      }));
   for (const AttemptRow& row : writes.attempts_assigned) {
     attempt_assigned_.bind(Reference{row.order}, row.id);
     POSTERN_RETURN_IF_ERROR(run_on_one(attempt_assigned_));
@@ -188,36 +184,33 @@ Result<void> RowWriter::write_attempts(const Writes& writes) {
 }
 
 Result<void> RowWriter::write_facts(const Writes& writes) {
-  std::string key;
-  for (const FactRow& row : writes.facts) {
-    key = core::fact_key(row.fact);
-    fact_.bind(row.id, row.attempt, Reference{row.callback}, key, to_code(row.fact.kind),
-               to_code(row.fact.source), row.fact.payment_id, row.fact.refund_id,
-               row.fact.dispute_id);
-    bind_money(fact_, 10, row.fact.money);
-    fact_.bind_at(12, to_code(row.fact.dispute));
-    fact_.bind_at(13, row.fact.occurred_at);
-    fact_.bind_at(14, row.recorded_at);
-    POSTERN_RETURN_IF_ERROR(fact_.run());
-  }
-  return {};
+  std::vector<std::string> keys;
+  keys.reserve(writes.facts.size());
+  const auto bind = [&keys](Statement& statement, int first, const FactRow& row) {
+    keys.push_back(core::fact_key(row.fact));
+    statement.bind_from(first, row.id, row.attempt, Reference{row.callback}, keys.back(),
+                        to_code(row.fact.kind), to_code(row.fact.source), row.fact.payment_id,
+                        row.fact.refund_id, row.fact.dispute_id);
+    bind_money(statement, first + 9, row.fact.money);
+    statement.bind_from(first + 11, to_code(row.fact.dispute), row.fact.occurred_at,
+                        row.recorded_at);
+  };
+  return fact_.run(writes.facts, bind);
 }
 
 Result<void> RowWriter::write_events(const Writes& writes) {
-  for (const EventRow& row : writes.events) {
-    event_.bind(row.id, row.order, row.sequence, to_code(row.type), row.created_at, row.body);
-    POSTERN_RETURN_IF_ERROR(event_.run());
-  }
-  return {};
+  return event_.run(writes.events, [](Statement& statement, int first, const EventRow& row) {
+    statement.bind_from(first, row.id, row.order, row.sequence, to_code(row.type), row.created_at,
+                        row.body);
+  });
 }
 
 Result<void> RowWriter::write_deliveries(const Writes& writes) {
-  for (const DeliveryRow& row : writes.deliveries) {
-    delivery_.bind(row.id, row.event, row.order, row.sequence, row.endpoint.text(),
-                   to_code(row.state), row.due_at);
-    POSTERN_RETURN_IF_ERROR(delivery_.run());
-  }
-  return {};
+  const auto bind = [](Statement& statement, int first, const DeliveryRow& row) {
+    statement.bind_from(first, row.id, row.event, row.order, row.sequence, row.endpoint.text(),
+                        to_code(row.state), row.due_at);
+  };
+  return delivery_.run(writes.deliveries, bind);
 }
 
 Result<void> RowWriter::write_incidents(const Writes& writes) {

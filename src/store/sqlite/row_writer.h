@@ -1,5 +1,6 @@
 #pragma once
 
+#include "store/sqlite/many.h"
 #include "store/sqlite/sqlite.h"
 #include "store/working_set.h"
 
@@ -31,15 +32,15 @@ class RowWriter {
   [[nodiscard]] Result<void> run_on_one(Statement& statement);
 
   Database* database_;
-  Statement callback_;
+  Many callback_;
   Statement copies_;
-  Statement order_new_;
+  Many order_new_;
   Statement order_changed_;
-  Statement attempt_new_;
+  Many attempt_new_;
   Statement attempt_assigned_;
-  Statement fact_;
-  Statement event_;
-  Statement delivery_;
+  Many fact_;
+  Many event_;
+  Many delivery_;
   Statement incident_;
   Statement incident_resolved_;
 };

@@ -94,6 +94,11 @@ void Statement::bind_at(int index, Reference reference) {
   bind_at(index, reference.id);
 }
 
+void Statement::bind_at(int index, OptionalText text) {
+  if (text.text.empty()) return bind_at(index, std::nullopt);
+  bind_at(index, text.text);
+}
+
 Result<bool> Statement::step() {
   const int code = sqlite3_step(handle_);
   if (code == SQLITE_ROW) return true;

@@ -21,6 +21,11 @@ struct Blob {
   std::string_view bytes;
 };
 
+/// A text that is stored as NULL where it is empty.
+struct OptionalText {
+  std::string_view text;
+};
+
 /// A row id that may be zero for "none", which is stored as NULL.
 struct Reference {
   RowId id;
@@ -57,6 +62,7 @@ class Statement {
   void bind_at(int index, Blob blob);
   void bind_at(int index, std::nullopt_t none);
   void bind_at(int index, Reference reference);
+  void bind_at(int index, OptionalText text);
   void bind_at(int index, TimePoint time) { bind_at(index, time.time_since_epoch().count()); }
 
   /// Whether there is a further row. @errors as error_of
