@@ -109,6 +109,7 @@ class Connection {
     if (run_.next == run_.count) return run_.out_of_callbacks();
     const std::string_view request = run_.cache.request(run_.next++);
     parser_.emplace();
+    parser_->eager(true);
     filled_ = 0;
     sent_at_ = run_.clock.monotonic();
     asio::async_write(socket_, asio::buffer(request), [this](const error_code& error, std::size_t) {

@@ -21,7 +21,9 @@ ReadWorker::ReadWorker(store::Store& store, Metrics& metrics, std::size_t queued
                                "Requests refused because too many were waiting for the store.")),
       thread_([this] { loop(); }) {}
 
-ReadWorker::~ReadWorker() { stop(); }
+ReadWorker::~ReadWorker() {
+  stop();
+}
 
 void ReadWorker::stop() {
   {

@@ -52,9 +52,8 @@ Result<void> Daemon::start_parts() {
   ledger_ = std::make_unique<ledger::Ledger>(
       *store_, world.clock, std::make_shared<const ledger::Policy>(config_.policy()));
   const admin::Accounts infos = config_.account_infos();
-  ingest_ = new ingest::Ingest(take_channels(config_.accounts), *ledger_, world.clock, world.log,
-                               world.metrics);
-  ingest_owner_.reset(ingest_);
+  ingest_ = std::make_unique<ingest::Ingest>(take_channels(config_.accounts), *ledger_, world.clock,
+                                             world.log, world.metrics);
   admin_api_ =
       std::make_unique<AdminApi>(AdminApi::Parts{.store = *store_,
                                                  .ledger = *ledger_,
@@ -128,7 +127,7 @@ void Daemon::stop(std::chrono::milliseconds limit) {
   admin::Readiness ready = admin::Readiness::kReady;
   readiness_.compare_exchange_strong(ready, admin::Readiness::kStopping);
   world_.log.info("daemon_stopping");
-  if (ingest_ != nullptr) ingest_->stop_accepting();
+  if (ingest_) ingest_->stop_accepting();
   const MonotonicTime end = world_.clock.monotonic() + limit;
   const auto left = [&] {
     return std::max(

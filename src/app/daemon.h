@@ -80,8 +80,7 @@ class Daemon {
   // calls back into the ingest and the API.
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<ledger::Ledger> ledger_;
-  std::unique_ptr<HttpHandler> ingest_owner_;
-  ingest::Ingest* ingest_ = nullptr;
+  std::unique_ptr<ingest::Ingest> ingest_;
   std::unique_ptr<AdminApi> admin_api_;
   std::unique_ptr<http::Server> admin_server_;
   std::vector<std::unique_ptr<http::Server>> callback_servers_;

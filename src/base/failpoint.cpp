@@ -41,7 +41,9 @@ bool planted_fault(const char* name) {
   return planted != nullptr && std::string_view(planted) == name;
 }
 
-void planted_pause() { usleep(2000); }
+void planted_pause() {
+  usleep(2000);
+}
 
 }  // namespace postern
 

@@ -124,12 +124,13 @@ struct Trade {
 Result<Statement> alipay_statement(const Fields& fields, const AccountName& account,
                                    std::string_view sub_merchant, TimePoint received_at) {
   const std::string_view notify_type = fields.text("notify_type");
-  const std::string_view status = fields.text("trade_status");
+  const std::string_view trade_status = fields.text("trade_status");
   std::string message_key(fields.text("notify_id"));
-  std::string summary = fmt::format("{}{}{}", label(notify_type), status.empty() ? "" : " ",
-                                    status.empty() ? std::string_view() : label(status));
-  const bool paid = status == "TRADE_SUCCESS" || status == "TRADE_FINISHED";
-  const bool closed = status == "TRADE_CLOSED";
+  std::string summary =
+      fmt::format("{}{}{}", label(notify_type), trade_status.empty() ? "" : " ",
+                  trade_status.empty() ? std::string_view() : label(trade_status));
+  const bool paid = trade_status == "TRADE_SUCCESS" || trade_status == "TRADE_FINISHED";
+  const bool closed = trade_status == "TRADE_CLOSED";
   if (notify_type != "trade_status_sync" || (!paid && !closed)) {
     return nothing_to_record(std::move(message_key), std::move(summary));
   }

@@ -8,6 +8,7 @@
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/value.hpp>
 #include <boost/json/value_stack.hpp>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -86,6 +87,8 @@ class Handler {
     return count(error);
   }
   bool on_double(double number, json::string_view /*text*/, json::error_code& error) {
+    // Boost reads 1e400 as infinity and 0e400 as not-a-number, which JSON has no words for.
+    if (!std::isfinite(number)) return stop(error);
     stack_.push_double(number);
     return count(error);
   }

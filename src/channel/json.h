@@ -19,9 +19,9 @@ inline constexpr std::size_t kJsonValuesMax = 20'000;  ///< in the whole text
 /// Reads one JSON object (RFC 8259), and nothing after it but white space.
 ///
 /// Stricter than most readers, since a text that two readers could take differently must not pass:
-/// a member named twice in one object (compared after unescaping, at any depth), "-0", ill-formed
-/// UTF-8, lone surrogates, comments, trailing commas, a byte order mark and anything over the
-/// limits above are errors.
+/// a member named twice in one object (compared after unescaping, at any depth), "-0", a number
+/// beyond every double, ill-formed UTF-8, lone surrogates, comments, trailing commas, a byte order
+/// mark and anything over the limits above are errors.
 /// @errors body_malformed, key_duplicate
 /// @thread any; pure
 [[nodiscard]] Result<boost::json::object> parse_json_object(std::string_view text);

@@ -187,13 +187,13 @@ struct Message {
   if (!minor) return body_malformed("collection.paid_amount is not an integer");
   POSTERN_ASSIGN_OR_RETURN(const core::Currency currency, read_currency(""));
   POSTERN_ASSIGN_OR_RETURN(const Money paid, read_minor(*minor, currency));
-  const json::object* transaction = only_transaction(*collection);
-  POSTERN_ASSIGN_OR_RETURN(std::string payment_id, transaction == nullptr
+  const json::object* paid_by = only_transaction(*collection);
+  POSTERN_ASSIGN_OR_RETURN(std::string payment_id, paid_by == nullptr
                                                        ? id_of(message.plaintext, "order_id")
-                                                       : id_of(*transaction, "transaction_id"));
+                                                       : id_of(*paid_by, "transaction_id"));
   POSTERN_ASSIGN_OR_RETURN(TimePoint at, time_of(message, message.plaintext));
-  if (transaction != nullptr && !json_text(*transaction, "paid_time").empty()) {
-    const auto paid_at = parse_china_time_compact(json_text(*transaction, "paid_time"));
+  if (paid_by != nullptr && !json_text(*paid_by, "paid_time").empty()) {
+    const auto paid_at = parse_china_time_compact(json_text(*paid_by, "paid_time"));
     if (!paid_at) return body_malformed("paid_time is not a time");
     at = *paid_at;
   }

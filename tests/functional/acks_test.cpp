@@ -185,10 +185,9 @@ TEST_P(Acks, RetryableFailureWhereTheCommitIsRefusedOrUnknown) {
     for (auto& account : config.accounts) {
       channels.emplace(account.name.text(), std::move(account.channel));
     }
-    const std::unique_ptr<HttpHandler> ingest(
-        new ingest::Ingest(std::move(channels), ledger, clock, log, metrics));
+    ingest::Ingest ingest(std::move(channels), ledger, clock, log, metrics);
     const auto server =
-        http::Server::start({.address = {"127.0.0.1", 0}}, *ingest, log, metrics).value();
+        http::Server::start({.address = {"127.0.0.1", 0}}, ingest, log, metrics).value();
     Visitor visitor(server->port(), server->port());
     EXPECT_EQ(reply(visitor.send(site.payment(platform(), "T1"))), expected().retry_later);
     EXPECT_EQ(reply(visitor.send(site.payment(platform(), "T1", 8800, Tamper::kWrongKey))),

@@ -101,9 +101,9 @@ Messages::Messages() {
     text += must(signer->settings(folder.path())) + "\n";
     maker.signers.emplace(platform, std::move(signer));
   }
-  POSTERN_CHECK(simulate::write_private_file(folder.path() / "admin.key",
-                                             "simulated-admin-key-0123456789")
-                    .has_value());
+  POSTERN_CHECK(
+      simulate::write_private_file(folder.path() / "admin.key", "simulated-admin-key-0123456789")
+          .has_value());
   app::Config config = must(app::parse_config(text, folder.path() / "postern.toml"));
   policy_ = std::make_shared<const ledger::Policy>(config.policy());
   for (app::AccountConfig& account : config.accounts) {
@@ -181,11 +181,11 @@ void Messages::make_forgeries(Maker& maker) {
 
 void Messages::announce(const std::string& number, std::int64_t minor,
                         const std::vector<std::string>& accounts) {
-  PlannedOrder order{.registering = {.key = {MerchantName::trusted("default"),
-                                             MerchantOrderId::trusted(number)},
-                                     .expected = cny(minor),
-                                     .attempts = {}},
-                     .expected = {}};
+  PlannedOrder order{
+      .registering = {.key = {MerchantName::trusted("default"), MerchantOrderId::trusted(number)},
+                      .expected = cny(minor),
+                      .attempts = {}},
+      .expected = {}};
   for (const std::string& account : accounts) {
     order.registering.attempts.push_back({AccountName::trusted(account), "", number});
   }

@@ -95,7 +95,8 @@ class Run {
 
   [[nodiscard]] bool faulty() const { return world_.now() < messages_.signed_at() + kFaultyPhase; }
   void note(std::string_view what, std::size_t which = 0) {
-    report_.trace += fmt::format("{} {} {}\n", world_.now().time_since_epoch().count(), what, which);
+    report_.trace +=
+        fmt::format("{} {} {}\n", world_.now().time_since_epoch().count(), what, which);
   }
   void find(std::string finding) {
     note(finding);
@@ -135,7 +136,8 @@ class Run {
   void perhaps_crash() {
     if (!faulty()) return;
     if (node_ && dice_.one_in(weather_.crash)) crash();
-    world_.after(milliseconds{500} + dice_.within(milliseconds{2'000}), [this] { perhaps_crash(); });
+    world_.after(milliseconds{500} + dice_.within(milliseconds{2'000}),
+                 [this] { perhaps_crash(); });
   }
 
   void pump() {
@@ -266,6 +268,8 @@ class Run {
 
 }  // namespace
 
-Report simulate(const Messages& messages, std::uint64_t seed) { return Run(messages, seed).go(); }
+Report simulate(const Messages& messages, std::uint64_t seed) {
+  return Run(messages, seed).go();
+}
 
 }  // namespace postern::simulation

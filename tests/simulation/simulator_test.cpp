@@ -44,8 +44,8 @@ TEST(Simulator, HoldsEveryPromiseInEveryWeather) {
     sum.commits_refused += report.commits_refused;
   }
   std::cout << runs << " runs: " << sum.steps << " steps, " << sum.sends << " sends, " << sum.acks
-            << " acks, " << sum.crashes << " crashes, " << sum.commits_unknown
-            << " unknown and " << sum.commits_refused << " refused commits\n";
+            << " acks, " << sum.crashes << " crashes, " << sum.commits_unknown << " unknown and "
+            << sum.commits_refused << " refused commits\n";
 }
 
 TEST(Simulator, ReplaysASeedExactly) {

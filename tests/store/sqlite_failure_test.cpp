@@ -13,6 +13,7 @@
 #include <set>
 #include <thread>
 
+#include "store/sqlite/sqlite_engine.h"
 #include "store/sqlite/sqlite_store.h"
 #include "tests/store/crash_vfs.h"
 #include "tests/store/store_under_test.h"
@@ -33,8 +34,8 @@ class FailingStore {
     options.vfs = disk.vfs();
     options.checkpoint_pages = checkpoint_pages;
     auto opened = open_sqlite(options, clock_, random_, log_, metrics_, [this](Error error) {
+      if (failures_ == 0) first_ = std::move(error);
       ++failures_;
-      first_ = std::move(error);
     });
     if (!opened) {
       ADD_FAILURE() << opened.error().detail;
@@ -169,15 +170,45 @@ INSTANTIATE_TEST_SUITE_P(
 // second one.
 TEST(SqliteFailureOnce, NeverFlushesAgainAfterAFlushFailed) {
   CrashDisk disk;
-  FailingStore store(disk);
-  ASSERT_EQ(store.write(1), Commit::kDone);
-  disk.fail(Operation::kFlush, "-wal", 1, SQLITE_IOERR_FSYNC, Lasting::kOnce);
-  EXPECT_EQ(store.write(2), Commit::kUnknown);
-  const std::uint64_t changes = disk.changes();
-  EXPECT_EQ(store.write(3), Commit::kRefused);
-  EXPECT_TRUE(store.fails());
-  EXPECT_EQ(store.first().code, "store_commit_failed");
-  EXPECT_EQ(disk.changes(), changes);
+  std::uint64_t changes = 0;
+  {
+    FailingStore store(disk);
+    ASSERT_EQ(store.write(1), Commit::kDone);
+    disk.fail(Operation::kFlush, "-wal", 1, SQLITE_IOERR_FSYNC, Lasting::kOnce);
+    EXPECT_EQ(store.write(2), Commit::kUnknown);
+    changes = disk.changes();
+    EXPECT_EQ(store.write(3), Commit::kRefused);
+    EXPECT_TRUE(store.fails());
+    EXPECT_EQ(store.first().code, "store_commit_failed");
+  }
+  EXPECT_EQ(disk.changes(), changes) << "something was written after the failure, or at closing";
+}
+
+// A batch with a row that cannot be written is tried command by command; a failure among them ends
+// the rest.
+TEST(SqliteFailureOnce, RefusesTheRestOfABatchThatIsTriedOneByOne) {
+  CrashDisk disk;
+  SystemClock clock;
+  SystemRandom random;
+  NullLog log;
+  NullMetrics metrics;
+  SqliteOptions options;
+  options.path = "store.db";
+  options.vfs = disk.vfs();
+  const auto engine = SqliteEngine::open(options, clock, random, log, metrics);
+  ASSERT_TRUE(engine);
+  Answers answers;
+  std::vector<std::unique_ptr<Command>> batch;
+  const Script good{.keys = {}, .plan = [](WorkingSet& working) {
+                      (void)working.add_callback(callback_row("b"));
+                    }};
+  const Script bad{.keys = {},
+                   .plan = [](WorkingSet& working) { (void)working.add_event(event_row(1, 0)); }};
+  for (const Script& script : {good, good, bad, good}) batch.push_back(answers.command(script));
+  disk.fail(Operation::kFlush, "-wal", 2, SQLITE_IOERR_FSYNC, Lasting::kOnce);
+  run_batch(**engine, **engine, batch);
+  EXPECT_EQ(answers.all(),
+            (std::vector{Commit::kDone, Commit::kUnknown, Commit::kRefused, Commit::kRefused}));
 }
 
 TEST(SqliteFailureOnce, RefusesWhatIsQueuedBehindTheFailure) {
@@ -268,12 +299,29 @@ TEST(SqliteFailureOnce, CountsAReadersErrorAsADoubt) {
   for (int i = 0; i < 50; ++i) ASSERT_EQ(store.write(i), Commit::kDone);
   const auto reader = store.store().reader();
   ASSERT_TRUE(reader);
-  disk.fail(Operation::kRead, "-wal", 1, SQLITE_IOERR_READ, Lasting::kOnce);
-  const auto rows = (*reader)->callbacks({});
-  ASSERT_FALSE(rows);
-  EXPECT_EQ(rows.error().code, "store_unreadable");
+
+  // The writer is busy with one command while others wait behind it.
+  std::promise<void> planned;
+  std::promise<void> may_go_on;
+  Answers answers;
+  store.store().submit(answers.command({.keys = {}, .plan = [&](WorkingSet&) {
+                                          planned.set_value();
+                                          may_go_on.get_future().wait();
+                                        }}));
+  planned.get_future().wait();
+  for (int i = 0; i < 3; ++i) store.store().submit(answers.command({}));
+
+  disk.fail(Operation::kRead, "-wal", 1, SQLITE_IOERR_READ, Lasting::kUntilHealed);
+  for (int i = 0; i < 2; ++i) {
+    const auto rows = (*reader)->callbacks({});
+    ASSERT_FALSE(rows);
+    EXPECT_EQ(rows.error().code, "store_unreadable");
+  }
   EXPECT_TRUE(store.fails());
   EXPECT_EQ(store.write(99), Commit::kRefused);
+  may_go_on.set_value();
+  ASSERT_TRUE(answers.wait());
+  for (std::size_t i = 1; i < 4; ++i) EXPECT_EQ(answers.at(i), Commit::kRefused);
   EXPECT_EQ(store.failures(), 1);
 }
 

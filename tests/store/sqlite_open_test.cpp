@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <fstream>
+#include <map>
+#include <mutex>
 #include <thread>
 
 #include "store/sqlite/codes.h"
@@ -223,6 +226,58 @@ TEST_F(SqliteOpen, CopiesTheLogIntoTheFileAsItGrows) {
   EXPECT_GT(std::filesystem::file_size(folder_.file("store.db")), 200U * 5000U);
 }
 
+/// Adds up whatever is counted under one name.
+class SummingMetrics final : public Metrics {
+ public:
+  Counter& counter(std::string_view name, std::string_view, Labels) override { return cell(name); }
+  Gauge& gauge(std::string_view name, std::string_view, Labels) override { return cell(name); }
+  Histogram& histogram(std::string_view name, std::string_view, Labels) override {
+    return cell(name);
+  }
+  [[nodiscard]] double operator[](std::string_view name) { return cell(name).value; }
+
+ private:
+  struct Cell final : Counter, Gauge, Histogram {
+    void add(double count) override { value = value + count; }
+    void set(double now) override { value = now; }
+    void observe(double /*seconds*/) override { value = value + 1; }
+    std::atomic<double> value = 0;
+  };
+  Cell& cell(std::string_view name) {
+    const std::lock_guard lock(mutex_);
+    return cells_[std::string(name)];
+  }
+  std::mutex mutex_;
+  std::map<std::string, Cell> cells_;
+};
+
+// P12: what has a limit has a figure.
+TEST_F(SqliteOpen, CountsItsWorkAndItsRefusals) {
+  SummingMetrics counted;
+  SqliteOptions small = options();
+  small.queue_max = 2;
+  auto store = open_sqlite(small, clock_, random_, log_, counted, [](const Error&) {});
+  ASSERT_TRUE(store);
+  Answers answers;
+  std::promise<void> planned;
+  std::promise<void> may_go_on;
+  (*store)->submit(answers.command({.keys = {}, .plan = [&](WorkingSet&) {
+                                      planned.set_value();
+                                      may_go_on.get_future().wait();
+                                    }}));
+  planned.get_future().wait();
+  for (int i = 0; i < 5; ++i) (*store)->submit(answers.command({}));
+  EXPECT_EQ(counted["postern_store_queue"], 2);
+  EXPECT_EQ(counted["postern_store_refused_total"], 3);
+  may_go_on.set_value();
+  ASSERT_TRUE(answers.wait());
+  store->reset();
+  EXPECT_EQ(counted["postern_store_queue"], 0);
+  EXPECT_EQ(counted["postern_store_commands_total"], 3);
+  EXPECT_EQ(counted["postern_store_batches_total"], 2);
+  EXPECT_EQ(counted["postern_store_commit_seconds"], 2);
+}
+
 // Stored numbers are for ever: a value that moved would change the meaning of old rows.
 template <class Enum>
 void expect_codes_are_places(std::size_t count) {
@@ -272,6 +327,45 @@ TEST_F(SqliteOpen, TellsARowThatIsNeverWritten) {
   }
   // P11: a damaged row is a doubt about the storage.
   EXPECT_FALSE((*store)->healthy());
+}
+
+// P7: any unfinished delivery of an order keeps the next one waiting, finished ones do not.
+TEST_F(SqliteOpen, CountsDeliveriesThatWaitAsUnfinished) {
+  const auto deliver = [&](std::int64_t sequence) {
+    const auto store = open();
+    ASSERT_TRUE(store);
+    Answers answers;
+    (*store)->submit(answers.command(
+        {.keys = {.attempts = {}, .orders = {order_key("T1")}, .fact_keys = {}, .messages = {}},
+         .plan = [sequence](WorkingSet& working) {
+           const LoadedOrder* known = working.find_order(order_key("T1"));
+           OrderRow order = known == nullptr ? order_row("T1") : known->row;
+           if (known == nullptr) order.id = working.add_order(order);
+           order.sequence = sequence;
+           working.update_order(order);
+           const RowId event = working.add_event(event_row(order.id, sequence));
+           working.add_delivery(event, order.id, sequence, EndpointName::trusted("crm"), at(1));
+         }}));
+    ASSERT_TRUE(answers.wait());
+    ASSERT_EQ(answers.at(0), Commit::kDone);
+  };
+  const auto state_of = [&](std::int64_t sequence) {
+    Result<Database> database = Database::open(options().path, Access::kReadOnly, "");
+    const auto code = database->integer("SELECT state FROM deliveries WHERE sequence = " +
+                                        std::to_string(sequence));
+    return from_code<DeliveryState>(code.value());
+  };
+  deliver(1);
+  change("UPDATE deliveries SET state = 1");  // waiting
+  deliver(2);
+  EXPECT_EQ(state_of(2), DeliveryState::kWaiting);
+  for (const char* finished : {"2", "3", "4"}) {  // delivered, dead, cancelled
+    change(std::string("DELETE FROM deliveries WHERE sequence > 2; DELETE FROM events WHERE "
+                       "sequence > 2; UPDATE deliveries SET state = ") +
+           finished);
+    deliver(3);
+    EXPECT_EQ(state_of(3), DeliveryState::kReady);
+  }
 }
 
 }  // namespace
