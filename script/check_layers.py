@@ -8,7 +8,7 @@ import pathlib
 import re
 import sys
 
-ROW = re.compile(r"^\| `src/(\w+)/` \|[^|]*\| ([^|]*) \|")
+ROW = re.compile(r"^\| `src/(\w+)/` \|[^|]*\|([^|]*)\|")
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 
