@@ -25,7 +25,7 @@ struct Setting {
   AlipayMessage message;
   const auto fields = parse_form(edited(AlipayMessage::paid().body(), input));
   if (!fields) return {};
-  for (const auto& [name, value] : fields->pairs()) message.fields[name] = value;
+  for (const auto& [name, value] : fields->pairs()) message.fields[std::string(name)] = value;
   message.fields.erase("sign");
   return message.sign().body();
 }

@@ -27,7 +27,7 @@ struct Setting {
   const auto fields = parse_flat_xml(edited(WechatpayV2Message::paid().body(), input), "xml");
   if (!fields) return {};
   WechatpayV2Message message;
-  for (const auto& [name, value] : fields->pairs()) message.set(name, value);
+  for (const auto& [name, value] : fields->pairs()) message.set(name, std::string(value));
   if (input.ConsumeBool()) {
     message.set("combine_mch_id", "10000100").set("combine_appid", "wx2421b1c4370ec43b");
     message.set("sub_order_list",

@@ -39,7 +39,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   POSTERN_REQUIRE(text.find('\0') == std::string_view::npos);
   std::string document = "<xml>";
   for (const auto& [name, value] : fields->pairs()) {
-    document += "<" + name + ">" + escape(value) + "</" + name + ">";
+    const std::string tag(name);
+    document += "<" + tag + ">" + escape(value) + "</" + tag + ">";
   }
   const auto again = postern::channel::parse_flat_xml(document + "</xml>", "xml");
   POSTERN_REQUIRE(again.has_value());

@@ -16,6 +16,11 @@ namespace {
 
 }  // namespace
 
+void Headers::reserve(std::size_t fields, std::size_t bytes) {
+  fields_.reserve(fields);
+  block_.reserve(bytes);
+}
+
 void Headers::add(std::string_view name, std::string_view value) {
   const auto begin = static_cast<std::uint32_t>(block_.size());
   block_.append(name).append(": ").append(value).append("\r\n");

@@ -13,6 +13,8 @@ namespace postern {
 /// block can be stored as evidence without another copy.
 class Headers {
  public:
+  /// Makes room for fields of so many bytes in all.
+  void reserve(std::size_t fields, std::size_t bytes);
   /// `name` and `value` hold neither CR nor LF (the HTTP parser has refused them).
   void add(std::string_view name, std::string_view value);
   /// The value of the only field called `name`, compared without case; nothing where there is none

@@ -35,11 +35,12 @@ constexpr std::size_t kSignatureTextBytesMax = 684;
 class AlipayChannel final : public Channel {
  public:
   explicit AlipayChannel(AlipaySettings settings) : settings_(std::move(settings)) {
-    accepted_.body = "success";
-    refused_.code = 400;
-    retry_later_.code = 503;
-    refused_.body = retry_later_.body = "fail";
-    accepted_.content_type = refused_.content_type = retry_later_.content_type = "text/plain";
+    acks_.accepted.body = "success";
+    acks_.refused.code = 400;
+    acks_.retry_later.code = 503;
+    acks_.refused.body = acks_.retry_later.body = "fail";
+    acks_.accepted.content_type = acks_.refused.content_type = acks_.retry_later.content_type =
+        "text/plain";
   }
 
   [[nodiscard]] Result<VerifiedCallback> verify(const HttpRequest& request,
@@ -75,17 +76,7 @@ class AlipayChannel final : public Channel {
     return alipay_statement(*fields, settings_.account, sub_merchant, callback.received_at());
   }
 
-  [[nodiscard]] const HttpResponse& ack(Ack ack) const override {
-    switch (ack) {
-      case Ack::kAccepted:
-        return accepted_;
-      case Ack::kRefused:
-        return refused_;
-      case Ack::kRetryLater:
-        return retry_later_;
-    }
-    return retry_later_;
-  }
+  [[nodiscard]] const HttpResponse& ack(Ack ack) const override { return acks_.of(ack); }
 
   [[nodiscard]] std::string_view channel_name() const override { return "alipay"; }
 
@@ -166,9 +157,10 @@ class AlipayChannel final : public Channel {
     }
     Fields result;
     for (const Fields::Pair& field : fields.pairs()) {
-      POSTERN_ASSIGN_OR_RETURN(std::string name, to_utf8(charset, field.first));
-      POSTERN_ASSIGN_OR_RETURN(std::string value, to_utf8(charset, field.second));
-      POSTERN_RETURN_IF_ERROR(result.add(std::move(name), std::move(value)));
+      POSTERN_ASSIGN_OR_RETURN(const std::string name, to_utf8(charset, std::string(field.first)));
+      POSTERN_ASSIGN_OR_RETURN(const std::string value,
+                               to_utf8(charset, std::string(field.second)));
+      POSTERN_RETURN_IF_ERROR(result.add(name, value));
     }
     return result;
   }
@@ -200,7 +192,7 @@ class AlipayChannel final : public Channel {
   }
 
   const AlipaySettings settings_;
-  HttpResponse accepted_, refused_, retry_later_;
+  Acks acks_;
 };
 
 }  // namespace

@@ -14,6 +14,18 @@ VerifiedCallback Channel::attest(Proof proof) {
   return callback;
 }
 
+const HttpResponse& Acks::of(Ack ack) const {
+  switch (ack) {
+    case Ack::kAccepted:
+      return accepted;
+    case Ack::kRefused:
+      return refused;
+    case Ack::kRetryLater:
+      return retry_later;
+  }
+  return retry_later;
+}
+
 bool is_identity_code(std::string_view code) {
   return code == "app_mismatch" || code == "merchant_mismatch" || code == "seller_mismatch" ||
          code == "sub_merchant_mismatch";

@@ -82,6 +82,12 @@ enum class Ack : unsigned char {
   kRetryLater,  ///< our trouble: send again later
 };
 
+/// A platform's exact replies.
+struct Acks {
+  HttpResponse accepted, refused, retry_later;
+  [[nodiscard]] const HttpResponse& of(Ack ack) const;
+};
+
 /// A platform's protocol bound to one account's settings: a strategy.
 ///
 /// Immutable after construction, no sockets, no clock of its own. Adding a platform is a new

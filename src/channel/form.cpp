@@ -2,8 +2,6 @@
 // a byte. Signatures cover the decoded bytes, so they are kept as they are and decoded once only.
 #include "channel/form.h"
 
-#include <string>
-
 namespace postern::channel {
 namespace {
 
@@ -30,26 +28,27 @@ constexpr std::size_t kFieldsUsual = 32;
   return found;
 }
 
-/// Decodes into `decoded`, which is empty; false where an escape is invalid.
-[[nodiscard]] bool decode(std::string_view encoded, std::string& decoded) {
-  decoded.reserve(encoded.size());
-  while (true) {
-    std::size_t plain = 0;
-    while (plain < encoded.size() && encoded[plain] != '%' && encoded[plain] != '+') ++plain;
-    decoded.append(encoded.substr(0, plain));
-    if (plain == encoded.size()) return true;
-    if (encoded[plain] == '+') {
-      decoded.push_back(' ');
-      encoded.remove_prefix(plain + 1);
-      continue;
+/// Decodes to `out`, which has room for as many bytes as `encoded`, and returns the end of what it
+/// wrote; null where an escape is invalid.
+[[nodiscard]] char* decode(std::string_view encoded, char* out) {
+  const char* in = encoded.data();
+  const char* const end = in + encoded.size();
+  while (in != end) {
+    const char c = *in++;
+    if (c == '+') {
+      *out++ = ' ';
+    } else if (c != '%') {
+      *out++ = c;
+    } else {
+      if (end - in < 2) return nullptr;
+      const int high = hex_value(in[0]);
+      const int low = hex_value(in[1]);
+      if (high < 0 || low < 0) return nullptr;
+      *out++ = static_cast<char>(high * 16 + low);
+      in += 2;
     }
-    if (encoded.size() - plain < 3) return false;
-    const int high = hex_value(encoded[plain + 1]);
-    const int low = hex_value(encoded[plain + 2]);
-    if (high < 0 || low < 0) return false;
-    decoded.push_back(static_cast<char>(high * 16 + low));
-    encoded.remove_prefix(plain + 3);
   }
+  return out;
 }
 
 }  // namespace
@@ -60,6 +59,7 @@ Result<Fields> parse_form(std::string_view body) {
   }
   Fields fields;
   fields.reserve(kFieldsUsual);
+  char* out = fields.hold(body.size());  // Decoding never makes a text longer.
   while (true) {
     const std::size_t end = body.find('&');
     const std::string_view pair = body.substr(0, end);
@@ -67,12 +67,11 @@ Result<Fields> parse_form(std::string_view body) {
     if (equals == std::string_view::npos || equals == 0) {
       return rejected("body_malformed", "a form is name=value pairs joined by single '&'");
     }
-    std::string name;
-    std::string value;
-    if (!decode(pair.substr(0, equals), name) || !decode(pair.substr(equals + 1), value)) {
-      return rejected("body_malformed", "a %-escape is invalid");
-    }
-    POSTERN_RETURN_IF_ERROR(fields.add(std::move(name), std::move(value)));
+    char* const name = out;
+    char* const value = decode(pair.substr(0, equals), name);
+    out = value == nullptr ? nullptr : decode(pair.substr(equals + 1), value);
+    if (out == nullptr) return rejected("body_malformed", "a %-escape is invalid");
+    POSTERN_RETURN_IF_ERROR(fields.add_held({name, value}, {value, out}));
     if (end == std::string_view::npos) return fields;
     body.remove_prefix(end + 1);
   }

@@ -45,9 +45,9 @@ class WechatpayV2Channel final : public Channel {
  public:
   explicit WechatpayV2Channel(WechatpayV2Settings settings)
       : settings_(std::move(settings)),
-        accepted_(reply(200, "SUCCESS", "OK")),
-        refused_(reply(400, "FAIL", "ERROR")),
-        retry_later_(reply(503, "FAIL", "ERROR")) {}
+        acks_{.accepted = reply(200, "SUCCESS", "OK"),
+              .refused = reply(400, "FAIL", "ERROR"),
+              .retry_later = reply(503, "FAIL", "ERROR")} {}
 
   [[nodiscard]] Result<VerifiedCallback> verify(const HttpRequest& request,
                                                 TimePoint now) const override {
@@ -64,17 +64,7 @@ class WechatpayV2Channel final : public Channel {
     return wechatpay_v2_statement(callback, settings_.account, settings_.merchants);
   }
 
-  [[nodiscard]] const HttpResponse& ack(Ack ack) const override {
-    switch (ack) {
-      case Ack::kAccepted:
-        return accepted_;
-      case Ack::kRefused:
-        return refused_;
-      case Ack::kRetryLater:
-        return retry_later_;
-    }
-    return retry_later_;
-  }
+  [[nodiscard]] const HttpResponse& ack(Ack ack) const override { return acks_.of(ack); }
 
   [[nodiscard]] std::string_view channel_name() const override { return "wechatpay-v2"; }
 
@@ -133,7 +123,7 @@ class WechatpayV2Channel final : public Channel {
   }
 
   const WechatpayV2Settings settings_;
-  const HttpResponse accepted_, refused_, retry_later_;
+  const Acks acks_;
 };
 
 [[nodiscard]] Result<std::vector<WechatpayV2SignType>> read_sign_types(Settings& settings) {

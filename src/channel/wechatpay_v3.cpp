@@ -30,11 +30,11 @@ constexpr std::string_view kScheme = "WECHATPAY2-SHA256-RSA2048";
 class WechatpayV3Channel final : public Channel {
  public:
   explicit WechatpayV3Channel(WechatpayV3Settings settings) : settings_(std::move(settings)) {
-    accepted_.code = 204;
-    refused_.code = 401;
-    retry_later_.code = 503;
-    refused_.content_type = retry_later_.content_type = "application/json";
-    refused_.body = retry_later_.body = R"({"code":"FAIL","message":"失败"})";
+    acks_.accepted.code = 204;
+    acks_.refused.code = 401;
+    acks_.retry_later.code = 503;
+    acks_.refused.content_type = acks_.retry_later.content_type = "application/json";
+    acks_.refused.body = acks_.retry_later.body = R"({"code":"FAIL","message":"失败"})";
   }
 
   [[nodiscard]] Result<VerifiedCallback> verify(const HttpRequest& request,
@@ -72,17 +72,7 @@ class WechatpayV3Channel final : public Channel {
     return wechatpay_v3_statement(callback, settings_);
   }
 
-  [[nodiscard]] const HttpResponse& ack(Ack ack) const override {
-    switch (ack) {
-      case Ack::kAccepted:
-        return accepted_;
-      case Ack::kRefused:
-        return refused_;
-      case Ack::kRetryLater:
-        return retry_later_;
-    }
-    return retry_later_;
-  }
+  [[nodiscard]] const HttpResponse& ack(Ack ack) const override { return acks_.of(ack); }
 
   [[nodiscard]] std::string_view channel_name() const override { return "wechatpay-v3"; }
 
@@ -116,7 +106,7 @@ class WechatpayV3Channel final : public Channel {
   }
 
   const WechatpayV3Settings settings_;
-  HttpResponse accepted_, refused_, retry_later_;
+  Acks acks_;
 };
 
 }  // namespace

@@ -130,7 +130,7 @@ Result<Fields> parse_flat_xml(std::string_view text, std::string_view root) {
       return malformed("the root holds something else than plain elements");
     }
     POSTERN_ASSIGN_OR_RETURN(std::string value, value_of(element));
-    POSTERN_RETURN_IF_ERROR(fields.add(element.name(), std::move(value)));
+    POSTERN_RETURN_IF_ERROR(fields.add(element.name(), value));
   }
   return fields;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <string_view>
 #include <vector>
 
@@ -20,6 +21,17 @@ enum class EventType : unsigned char {
   kDisputeWon,
   kDisputeLost,
 };
+
+inline constexpr std::array kEventTypes = {EventType::kPaid,
+                                           EventType::kPartiallyRefunded,
+                                           EventType::kRefunded,
+                                           EventType::kRefundFailed,
+                                           EventType::kClosed,
+                                           EventType::kFailed,
+                                           EventType::kDuplicatePayment,
+                                           EventType::kDisputeOpened,
+                                           EventType::kDisputeWon,
+                                           EventType::kDisputeLost};
 
 /// "order.paid", ...
 [[nodiscard]] std::string_view name(EventType type);

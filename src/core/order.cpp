@@ -225,6 +225,12 @@ std::string_view name(IncidentKind kind) {
       return "conflict";
     case IncidentKind::kIdentityMismatch:
       return "identity_mismatch";
+    case IncidentKind::kPartLeftOut:
+      return "part_left_out";
+    case IncidentKind::kDeliveryDead:
+      return "delivery_dead";
+    case IncidentKind::kEndpointGone:
+      return "endpoint_gone";
   }
   return "";
 }

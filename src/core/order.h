@@ -45,6 +45,9 @@ enum class IncidentKind : unsigned char {
   kUnknownOrder,      ///< by the ledger: a fact about an attempt nobody registered
   kConflict,          ///< by the ledger: two different facts under one key
   kIdentityMismatch,  ///< by ingest: genuinely signed, but for another's account
+  kPartLeftOut,       ///< by ingest: a part of a combined callback is not ours, or malformed
+  kDeliveryDead,      ///< by delivery: every try of the schedule failed
+  kEndpointGone,      ///< by delivery: the endpoint said it takes nothing any more (410)
 };
 
 /// One reason to look, as the fold sees it: equal reasons are equal values.

@@ -34,6 +34,8 @@ using boost::system::error_code;
 /// A body is given this much room before any of it has arrived, however long it says it is.
 constexpr std::size_t kBodyReserveMax = 4096;
 
+constexpr std::size_t kHeaderFieldsUsual = 12;
+
 class Parser final : public beast::http::basic_parser<true> {
  public:
   Parser(const Limits& limits, HttpRequest& request) : limits_(limits), request_(request) {
@@ -195,6 +197,8 @@ std::size_t RequestReader::State::read_header(std::string_view bytes) {
   }
   scanned_ = 0;
   parser.emplace(limits_, request_);
+  // The block holds the fields' lines as they are kept, but for a blank that a sender left out.
+  request_.headers.reserve(kHeaderFieldsUsual, scan.size);
   const std::size_t used = put(bytes.substr(0, scan.size));
   if (stage == Stage::kRefused) return used;
   // What we take for the whole header must be that for Beast, to the byte.

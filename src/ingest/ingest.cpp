@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/failpoint.h"
+#include "base/log_limiter.h"
 #include "crypto/digest.h"
 
 namespace postern::ingest {
@@ -28,6 +29,8 @@ constexpr std::string_view kSuffix = "/callback";
   return "";
 }
 
+constexpr std::chrono::seconds kRejectionWindow{10};
+
 constexpr store::CallbackOutcome kOutcomes[] = {
     store::CallbackOutcome::kApplied,      store::CallbackOutcome::kDuplicate,
     store::CallbackOutcome::kUnknownOrder, store::CallbackOutcome::kQuarantined,
@@ -45,6 +48,8 @@ struct Ingest::Account {
   Counter& probes;
   Counter& retry_later;
   Histogram& seconds;
+  /// A flood of forgeries must not become a flood of lines; the counter tells their number.
+  std::unique_ptr<LogLimiter> rejection_lines = std::make_unique<LogLimiter>(20, kRejectionWindow);
 };
 
 /// A callback between verification and ack.
@@ -154,7 +159,8 @@ void Ingest::handle(HttpRequest request, Responder respond) {
                    .event_type = verified->event_type().empty() ? std::move(statement->summary)
                                                                 : verified->event_type(),
                    .message_key = std::move(statement->message_key)},
-      .facts = {}};
+      .facts = {},
+      .left_out = std::move(statement->left_out)};
   recording.evidence.body = std::move(request.body);
   switch (statement->purpose) {
     case channel::Statement::Purpose::kFacts:
@@ -179,10 +185,13 @@ void Ingest::reject(const Account& account, HttpRequest request, const Error& er
     return;
   }
   account.rejected.add();
-  log_.warning("callback_rejected", {{"account", account.name.text()},
-                                     {"code", error.code},
-                                     {"detail", error.detail},
-                                     {"peer", request.peer}});
+  if (const auto kept_back = account.rejection_lines->admit(clock_.monotonic())) {
+    log_.warning("callback_rejected", {{"account", account.name.text()},
+                                       {"code", error.code},
+                                       {"detail", error.detail},
+                                       {"peer", request.peer},
+                                       {"lines_kept_back", *kept_back}});
+  }
   if (channel::is_identity_code(error.code)) {
     ledger_.report({.kind = core::IncidentKind::kIdentityMismatch,
                     .subject = account.name.text() + "/" + std::string(error.code),

@@ -1,30 +1,112 @@
-// The event's JSON is made of fixed members in a fixed order; Boost.JSON writes and escapes it.
+// The event's JSON (RFC 8259): fixed members in a fixed order, so they are written straight into
+// the text. A tree of values to be serialised afterwards cost four times as much.
 #include "ledger/event_body.h"
 
-#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json/serialize.hpp>
 
 namespace postern::ledger {
 namespace {
 
-namespace json = boost::json;
+constexpr std::size_t kBodyBytesUsual = 768;
 
-[[nodiscard]] json::value money(const std::optional<core::Money>& sum,
-                                const json::storage_ptr& sp) {
-  if (!sum) return json::value(nullptr, sp);
-  return json::object({{"minor", sum->minor()}, {"currency", sum->currency().code()}}, sp);
+/// Writes the members of objects one after the other; the commas come by themselves.
+class JsonText {
+ public:
+  JsonText() { text_.reserve(kBodyBytesUsual); }
+
+  void begin(std::string_view name) {
+    key(name);
+    text_.push_back('{');
+  }
+  void begin() { text_.push_back('{'); }
+  void end() { text_.push_back('}'); }
+  void member(std::string_view name, std::string_view value) {
+    key(name);
+    string(value);
+  }
+  void member(std::string_view name, std::int64_t value) {
+    key(name);
+    const fmt::format_int digits(value);
+    text_.append(digits.data(), digits.size());
+  }
+  void truth(std::string_view name, bool value) {
+    key(name);
+    text_.append(value ? "true" : "false");
+  }
+  void nothing(std::string_view name) {
+    key(name);
+    text_.append("null");
+  }
+
+  [[nodiscard]] std::string take() { return std::move(text_); }
+
+ private:
+  /// @param name  one of ours: nothing in it is escaped
+  void key(std::string_view name) {
+    if (text_.back() != '{') text_.push_back(',');
+    text_.append("\"").append(name).append("\":");
+  }
+
+  void string(std::string_view value) {
+    const bool plain = std::ranges::none_of(value, [](char c) {
+      return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\';
+    });
+    if (plain) {
+      text_.append("\"").append(value).append("\"");
+    } else {
+      text_.append(boost::json::serialize(value));
+    }
+  }
+
+  std::string text_;
+};
+
+void write_money(JsonText& json, std::string_view name, const std::optional<core::Money>& sum) {
+  if (!sum) return json.nothing(name);
+  json.begin(name);
+  json.member("minor", sum->minor());
+  json.member("currency", sum->currency().code());
+  json.end();
 }
 
-[[nodiscard]] json::object order_object(const core::OrderKey& key, const core::Order& order,
-                                        const json::storage_ptr& sp) {
-  return json::object({{"merchant", key.merchant.text()},
-                       {"merchant_order_id", key.id.text()},
-                       {"state", core::name(order.state)},
-                       {"dispute", core::name(order.dispute)},
-                       {"amount_checked", order.expected.has_value()},
-                       {"expected", money(order.expected, sp)},
-                       {"paid", money(order.paid, sp)},
-                       {"refunded", money(order.refunded, sp)}},
-                      sp);
+void write_order(JsonText& json, const core::OrderKey& key, const core::Order& order) {
+  json.begin("order");
+  json.member("merchant", key.merchant.text());
+  json.member("merchant_order_id", key.id.text());
+  json.member("state", core::name(order.state));
+  json.member("dispute", core::name(order.dispute));
+  json.truth("amount_checked", order.expected.has_value());
+  write_money(json, "expected", order.expected);
+  write_money(json, "paid", order.paid);
+  write_money(json, "refunded", order.refunded);
+  json.end();
+}
+
+void write_payment(JsonText& json, const core::Fact& fact) {
+  json.begin("payment");
+  json.member("channel_payment_id", fact.payment_id);
+  json.member("number", fact.attempt.number);
+  if (fact.kind == core::FactKind::kPayment) {
+    write_money(json, "money", fact.money);
+    json.member("paid_at", format_rfc3339(fact.occurred_at));
+  }
+  json.end();
+}
+
+void write_refund(JsonText& json, const core::Fact& fact) {
+  json.begin("refund");
+  if (!fact.refund_id.empty()) json.member("channel_refund_id", fact.refund_id);
+  write_money(json, fact.kind == core::FactKind::kRefundTotal ? "total" : "money", fact.money);
+  json.member("at", format_rfc3339(fact.occurred_at));
+  json.end();
+}
+
+[[nodiscard]] bool is_about_refund(core::FactKind kind) {
+  return kind == core::FactKind::kRefund || kind == core::FactKind::kRefundTotal ||
+         kind == core::FactKind::kRefundFailure;
 }
 
 }  // namespace
@@ -32,41 +114,22 @@ namespace json = boost::json;
 std::string event_body(core::EventType type, std::int64_t sequence, TimePoint now,
                        const core::OrderKey& key, const core::Order& order, const core::Fact& fact,
                        const std::string& channel) {
-  alignas(std::max_align_t) unsigned char buffer[6144];
-  json::monotonic_resource memory(buffer, sizeof buffer);
-  const json::storage_ptr sp(&memory);
-
-  json::object data(sp);
-  data.emplace("sequence", sequence);
-  data.emplace("account", fact.attempt.account.text());
-  data.emplace("channel", channel);
-  if (!fact.attempt.sub_merchant.empty()) data.emplace("sub_merchant", fact.attempt.sub_merchant);
-  data.emplace("order", order_object(key, order, sp));
-  if (!fact.payment_id.empty()) {
-    json::object payment({{"channel_payment_id", fact.payment_id}}, sp);
-    payment.emplace("number", fact.attempt.number);
-    if (fact.kind == core::FactKind::kPayment) {
-      payment.emplace("money", money(fact.money, sp));
-      payment.emplace("paid_at", format_rfc3339(fact.occurred_at));
-    }
-    data.emplace("payment", std::move(payment));
-  }
-  if (fact.kind == core::FactKind::kRefund || fact.kind == core::FactKind::kRefundTotal ||
-      fact.kind == core::FactKind::kRefundFailure) {
-    json::object refund(sp);
-    if (!fact.refund_id.empty()) refund.emplace("channel_refund_id", fact.refund_id);
-    refund.emplace(fact.kind == core::FactKind::kRefundTotal ? "total" : "money",
-                   money(fact.money, sp));
-    refund.emplace("at", format_rfc3339(fact.occurred_at));
-    data.emplace("refund", std::move(refund));
-  }
-  data.emplace("source", core::name(fact.source));
-
-  json::object root(sp);
-  root.emplace("type", core::name(type));
-  root.emplace("timestamp", format_rfc3339(now));
-  root.emplace("data", std::move(data));
-  return json::serialize(root);
+  JsonText json;
+  json.begin();
+  json.member("type", core::name(type));
+  json.member("timestamp", format_rfc3339(now));
+  json.begin("data");
+  json.member("sequence", sequence);
+  json.member("account", fact.attempt.account.text());
+  json.member("channel", channel);
+  if (!fact.attempt.sub_merchant.empty()) json.member("sub_merchant", fact.attempt.sub_merchant);
+  write_order(json, key, order);
+  if (!fact.payment_id.empty()) write_payment(json, fact);
+  if (is_about_refund(fact.kind)) write_refund(json, fact);
+  json.member("source", core::name(fact.source));
+  json.end();
+  json.end();
+  return json.take();
 }
 
 }  // namespace postern::ledger

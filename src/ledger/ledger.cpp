@@ -36,8 +36,10 @@ class Promised {
 class RecordCommand final : public store::Command {
  public:
   RecordCommand(std::shared_ptr<const Policy> policy, Recording recording, TimePoint now,
+                std::shared_ptr<const std::function<void()>> on_written,
                 std::move_only_function<void(Result<Recorded>)> done)
       : policy_(std::move(policy)),
+        on_written_(std::move(on_written)),
         recording_(std::move(recording)),
         now_(now),
         promised_(std::move(done)) {}
@@ -46,10 +48,14 @@ class RecordCommand final : public store::Command {
   void plan(store::WorkingSet& working) override {
     promised_.set(plan_record(working, *policy_, recording_, now_));
   }
-  void finish(store::Commit outcome) noexcept override { promised_.settle(outcome); }
+  void finish(store::Commit outcome) noexcept override {
+    promised_.settle(outcome);
+    if (outcome == store::Commit::kDone) (*on_written_)();
+  }
 
  private:
   std::shared_ptr<const Policy> policy_;
+  std::shared_ptr<const std::function<void()>> on_written_;
   Recording recording_;
   TimePoint now_;
   Promised<Recorded> promised_;
@@ -58,8 +64,10 @@ class RecordCommand final : public store::Command {
 class RegisterCommand final : public store::Command {
  public:
   RegisterCommand(std::shared_ptr<const Policy> policy, Registering order, TimePoint now,
+                  std::shared_ptr<const std::function<void()>> on_written,
                   std::move_only_function<void(Result<Registered>)> done)
       : policy_(std::move(policy)),
+        on_written_(std::move(on_written)),
         order_(std::move(order)),
         now_(now),
         promised_(std::move(done)) {}
@@ -68,10 +76,14 @@ class RegisterCommand final : public store::Command {
   void plan(store::WorkingSet& working) override {
     promised_.set(plan_register(working, *policy_, order_, now_));
   }
-  void finish(store::Commit outcome) noexcept override { promised_.settle(outcome); }
+  void finish(store::Commit outcome) noexcept override {
+    promised_.settle(outcome);
+    if (outcome == store::Commit::kDone) (*on_written_)();
+  }
 
  private:
   std::shared_ptr<const Policy> policy_;
+  std::shared_ptr<const std::function<void()>> on_written_;
   Registering order_;
   TimePoint now_;
   Promised<Registered> promised_;
@@ -103,13 +115,13 @@ class ReportCommand final : public store::Command {
 
 void Ledger::record(Recording recording, std::move_only_function<void(Result<Recorded>)> done) {
   store_.submit(std::make_unique<RecordCommand>(policy_, std::move(recording), clock_.now(),
-                                                std::move(done)));
+                                                on_written_, std::move(done)));
 }
 
 void Ledger::register_order(Registering order,
                             std::move_only_function<void(Result<Registered>)> done) {
-  store_.submit(
-      std::make_unique<RegisterCommand>(policy_, std::move(order), clock_.now(), std::move(done)));
+  store_.submit(std::make_unique<RegisterCommand>(policy_, std::move(order), clock_.now(),
+                                                  on_written_, std::move(done)));
 }
 
 void Ledger::report(Report report, std::move_only_function<void(Result<void>)> done) {

@@ -17,6 +17,9 @@ struct Recording {
   /// kNothingToDo or kToBeConfirmed and `message_key` is not empty; else both are ignored.
   store::CallbackRow evidence;
   std::vector<core::Fact> facts;
+  /// Parts of a combined callback that yielded no fact, each with its reason ("SUB-2:
+  /// sub_merchant_mismatch"): an incident each.
+  std::vector<std::string> left_out;
 };
 
 /// What is durable when `record` answers with a value.
@@ -49,12 +52,20 @@ struct Report {
 /// The only writer of facts. Each call is one command to the store: all of its rows become durable
 /// together, or none does.
 ///
-/// Lifetime: store and clock outlive the ledger. @thread any; answers come on the store's thread
+/// Lifetime: store and clock outlive the ledger, and so does what `on_written` refers to the store.
+///  @thread any; answers come on the store's thread
 /// and must not block
 class Ledger {
  public:
-  Ledger(store::Store& store, const Clock& clock, std::shared_ptr<const Policy> policy)
-      : store_(store), clock_(clock), policy_(std::move(policy)) {}
+  /// @param on_written  called on the store's thread when something durable may have brought
+  ///                    deliveries; must not block
+  Ledger(
+      store::Store& store, const Clock& clock, std::shared_ptr<const Policy> policy,
+      std::function<void()> on_written = [] {})
+      : store_(store),
+        clock_(clock),
+        policy_(std::move(policy)),
+        on_written_(std::make_shared<const std::function<void()>>(std::move(on_written))) {}
 
   /// Records a callback's evidence with its facts and all that follows from them.
   /// @errors kRetryable store_refused (nothing was written), commit_unknown (perhaps it was)
@@ -73,6 +84,7 @@ class Ledger {
   store::Store& store_;
   const Clock& clock_;
   std::shared_ptr<const Policy> policy_;
+  std::shared_ptr<const std::function<void()>> on_written_;
 };
 
 /// The merchant's number of an order that is opened by its first fact.

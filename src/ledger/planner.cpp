@@ -50,6 +50,12 @@ constexpr std::size_t kVariantsMax = 4;
              "ask the platform which is true.";
     case core::IncidentKind::kIdentityMismatch:
       return "The message is genuine, but made for another account. Check the notify URLs and ids.";
+    case core::IncidentKind::kPartLeftOut:
+      return "A part of a combined payment is not one of ours, or cannot be read, and has no "
+             "effect. The other parts have. Check the sub-merchants listed for the account.";
+    case core::IncidentKind::kDeliveryDead:
+    case core::IncidentKind::kEndpointGone:
+      break;  // who raises these tells what to do
   }
   return "";
 }
@@ -307,8 +313,12 @@ Recorded plan_record(WorkingSet& working, const Policy& policy, const Recording&
   const RowId callback = working.add_callback(std::move(row));
   for (const core::Fact* fact : fresh) {
     // A callback may say the same thing twice; the second time it is known.
-    if (working.find_fact(core::fact_key(*fact)) != nullptr) continue;
+    if (fresh.size() > 1 && working.find_fact(core::fact_key(*fact)) != nullptr) continue;
     outcome = graver(outcome, add_fact(working, policy, *fact, callback, now));
+  }
+  for (const std::string& part : recording.left_out) {
+    raise(working, core::IncidentKind::kPartLeftOut, recording.evidence.account.text() + "/" + part,
+          0, callback, now);
   }
   working.judge_callback(callback, outcome);
   return {outcome, callback};

@@ -25,6 +25,8 @@ void append(auto& to, auto from) {
     append(all.orders, std::move(keys.orders));
     append(all.fact_keys, std::move(keys.fact_keys));
     append(all.messages, std::move(keys.messages));
+    append(all.claims, std::move(keys.claims));
+    append(all.deliveries, std::move(keys.deliveries));
   }
   return all;
 }
@@ -34,7 +36,7 @@ enum class Written : unsigned char { kYes, kNo, kOneIsAtFault };
 /// Begins, plans and writes, short of the commit. On anything but kYes the transaction is undone.
 [[nodiscard]] Written write_uncommitted(Engine& engine, RowIds& ids, Commands commands) {
   if (!engine.begin()) return Written::kNo;
-  WorkingSet working(ids);
+  WorkingSet working(ids, commands.size());
   if (!engine.load(keys_of(commands), working)) {
     engine.rollback();
     return Written::kNo;

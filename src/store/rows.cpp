@@ -44,6 +44,18 @@ std::string_view name(DeliveryState state) {
   return "";
 }
 
+std::string_view name(TryOutcome outcome) {
+  switch (outcome) {
+    case TryOutcome::kDelivered:
+      return "delivered";
+    case TryOutcome::kNotDelivered:
+      return "not_delivered";
+    case TryOutcome::kUnknown:
+      return "unknown";
+  }
+  return "";
+}
+
 std::string_view name(IncidentState state) {
   switch (state) {
     case IncidentState::kOpen:

@@ -101,7 +101,31 @@ struct DeliveryRow {
   std::int64_t sequence = 0;
   EndpointName endpoint;
   DeliveryState state = DeliveryState::kReady;
+  /// Of a ready one: when it may be claimed; of one that is being tried: when its lease ends.
   TimePoint due_at;
+  std::int64_t tries = 0;
+  /// Counts the claims. Who ends a try must name the claim it was made under, so that one who was
+  /// asleep while his lease ran out changes nothing any more.
+  std::int64_t lease = 0;
+  std::string reason;  ///< why it is dead or cancelled, or what the last try met
+};
+
+enum class TryOutcome : unsigned char {
+  kDelivered,
+  kNotDelivered,  ///< certainly not taken
+  kUnknown,       ///< may have been taken: the next try may be a repeat
+};
+[[nodiscard]] std::string_view name(TryOutcome outcome);
+
+/// One try to deliver.
+struct TryRow {
+  RowId id = 0;
+  RowId delivery = 0;
+  TimePoint began_at;
+  std::chrono::milliseconds took{0};
+  TryOutcome outcome = TryOutcome::kUnknown;
+  std::string code;     ///< an HTTP code or a word such as connect_failed
+  std::string excerpt;  ///< the first bytes of the answer, printable
 };
 
 enum class IncidentState : unsigned char { kOpen, kAcknowledged, kResolved };

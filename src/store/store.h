@@ -57,10 +57,17 @@ struct IncidentFilter {
   std::size_t limit = 50;
 };
 
+struct DeliveryFilter {
+  std::optional<DeliveryState> state;
+  std::optional<EndpointName> endpoint;
+  RowId before = 0;
+  std::size_t limit = 50;
+};
+
 /// Row counts, for checks and metrics.
 struct Totals {
   std::int64_t orders = 0, attempts = 0, facts = 0, callbacks = 0, copies = 0, events = 0,
-               deliveries = 0, incidents = 0;
+               deliveries = 0, incidents = 0, tries = 0;
   friend bool operator==(const Totals&, const Totals&) = default;
 };
 
@@ -80,6 +87,16 @@ class Reader {
   /// By sequence.
   [[nodiscard]] virtual Result<std::vector<EventRow>> events(RowId order) = 0;
   [[nodiscard]] virtual Result<std::vector<DeliveryRow>> deliveries(RowId order) = 0;
+  [[nodiscard]] virtual Result<std::optional<DeliveryRow>> delivery(RowId id) = 0;
+  /// Newest first.
+  [[nodiscard]] virtual Result<std::vector<DeliveryRow>> deliveries(
+      const DeliveryFilter& filter) = 0;
+  /// Oldest first.
+  [[nodiscard]] virtual Result<std::vector<TryRow>> tries(RowId delivery) = 0;
+  [[nodiscard]] virtual Result<std::optional<EventRow>> event(RowId id) = 0;
+  /// By id, those above `after`.
+  [[nodiscard]] virtual Result<std::vector<EventRow>> events_after(RowId after,
+                                                                   std::size_t limit) = 0;
   [[nodiscard]] virtual Result<std::optional<CallbackRow>> callback(RowId id) = 0;
   /// Newest first, without headers and body.
   [[nodiscard]] virtual Result<std::vector<CallbackRow>> callbacks(

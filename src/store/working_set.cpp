@@ -18,7 +18,24 @@ template <class Map, class Key>
   return found == map.end() ? nullptr : &found->second;
 }
 
+/// About what the nodes of one callback take.
+constexpr std::size_t kNodeBytesUsual = 2048;
+
 }  // namespace
+
+WorkingSet::WorkingSet(RowIds& ids, std::size_t commands)
+    : ids_(ids), memory_(commands * kNodeBytesUsual) {
+  attempts_by_key_.reserve(commands);
+  attempts_.reserve(commands);
+  orders_by_key_.reserve(commands);
+  orders_.reserve(commands);
+  facts_by_attempt_.reserve(commands);
+  facts_by_key_.reserve(commands);
+  callbacks_.reserve(commands);
+  writes_.callbacks.reserve(commands);
+  writes_.facts.reserve(commands);
+  writes_.events.reserve(commands);
+}
 
 std::size_t WorkingSet::KeyHash::operator()(const core::AttemptKey& key) const {
   return hash_of(key.account.text(),
@@ -143,14 +160,30 @@ RowId WorkingSet::add_event(EventRow row) {
 void WorkingSet::add_delivery(RowId event, RowId order, std::int64_t sequence,
                               const EndpointName& endpoint, TimePoint due_at) {
   const bool head = orders_.at(order).endpoints_busy.insert(endpoint).second;
-  writes_.deliveries.push_back(
-      DeliveryRow{.id = ids_.next(Table::kDeliveries),
-                  .event = event,
-                  .order = order,
-                  .sequence = sequence,
-                  .endpoint = endpoint,
-                  .state = head ? DeliveryState::kReady : DeliveryState::kWaiting,
-                  .due_at = due_at});
+  deliveries_.note_new(DeliveryRow{.id = ids_.next(Table::kDeliveries),
+                                   .event = event,
+                                   .order = order,
+                                   .sequence = sequence,
+                                   .endpoint = endpoint,
+                                   .state = head ? DeliveryState::kReady : DeliveryState::kWaiting,
+                                   .due_at = due_at});
+}
+
+void WorkingSet::update_delivery(const DeliveryRow& row, TimePoint now) {
+  const auto left = deliveries_.update(row, now);
+  const auto order = orders_.find(row.order);
+  if (order == orders_.end()) return;
+  if (left == DeliverySet::ChainLeft::kOwes) {
+    order->second.endpoints_busy.insert(row.endpoint);
+  } else {
+    order->second.endpoints_busy.erase(row.endpoint);
+  }
+}
+
+RowId WorkingSet::add_try(TryRow row) {
+  row.id = ids_.next(Table::kTries);
+  writes_.tries.push_back(std::move(row));
+  return writes_.tries.back().id;
 }
 
 void WorkingSet::raise_incident(IncidentRow row) {
@@ -198,7 +231,7 @@ void WorkingSet::put_message(const MessageKey& key, RowId callback) {
 }
 
 Writes WorkingSet::take_writes() {
-  const auto move_out = [](const std::set<RowId>& ids, auto row_of, auto& rows) {
+  const auto move_out = [](const std::pmr::set<RowId>& ids, auto row_of, auto& rows) {
     rows.reserve(ids.size());
     for (const RowId id : ids) rows.push_back(std::move(row_of(id)));
   };
@@ -208,6 +241,7 @@ Writes WorkingSet::take_writes() {
   move_out(orders_changed_, order, writes_.orders_changed);
   move_out(attempts_new_, attempt, writes_.attempts_new);
   move_out(attempts_assigned_, attempt, writes_.attempts_assigned);
+  deliveries_.move_out(writes_.deliveries, writes_.deliveries_changed, writes_.deliveries_promoted);
   return std::move(writes_);
 }
 

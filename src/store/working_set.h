@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <memory_resource>
 #include <set>
 #include <span>
 #include <string>
@@ -9,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "store/delivery_set.h"
 #include "store/rows.h"
 
 namespace postern::store {
@@ -20,9 +22,10 @@ enum class Table : unsigned char {
   kCallbacks,
   kEvents,
   kDeliveries,
-  kIncidents
+  kIncidents,
+  kTries
 };
-inline constexpr std::size_t kTables = 7;
+inline constexpr std::size_t kTables = 8;
 
 /// Gives out row ids, before the rows are written. Numbers of a rolled-back batch are lost.
 class RowIds {
@@ -44,6 +47,8 @@ struct KeySet {
   std::vector<core::OrderKey> orders;
   std::vector<std::string> fact_keys;
   std::vector<MessageKey> messages;
+  std::vector<ClaimKey> claims;
+  std::vector<RowId> deliveries;
 };
 
 /// Enough of a known callback to judge a copy of it.
@@ -72,6 +77,9 @@ struct Writes {
   std::vector<FactRow> facts;
   std::vector<EventRow> events;
   std::vector<DeliveryRow> deliveries;
+  std::vector<DeliveryRow> deliveries_changed;  ///< by id: state, due time, tries, lease, reason
+  std::vector<Promotion> deliveries_promoted;   ///< by id: from waiting to ready
+  std::vector<TryRow> tries;
   std::vector<IncidentRow> incidents;  ///< insert, or count up the one of same kind and subject
   std::vector<std::pair<core::IncidentKind, std::string>> incidents_resolved;
 };
@@ -83,7 +91,8 @@ struct Writes {
 /// @thread one
 class WorkingSet {
  public:
-  explicit WorkingSet(RowIds& ids) : ids_(ids) {}
+  /// @param commands  how many will plan: room is made for what each of them usually brings
+  explicit WorkingSet(RowIds& ids, std::size_t commands = 1);
   WorkingSet(const WorkingSet&) = delete;
   WorkingSet& operator=(const WorkingSet&) = delete;
 
@@ -113,8 +122,15 @@ class WorkingSet {
   /// Ready if the endpoint owes nothing of the order yet, else waiting behind it.
   void add_delivery(RowId event, RowId order, std::int64_t sequence, const EndpointName& endpoint,
                     TimePoint due_at);
+  /// As DeliverySet::update.
+  void update_delivery(const DeliveryRow& row, TimePoint now);
+  RowId add_try(TryRow row);
   void raise_incident(IncidentRow row);
   void resolve_incident(core::IncidentKind kind, std::string subject);
+
+  [[nodiscard]] const DeliverySet& deliveries() const { return deliveries_; }
+  /// For engines.
+  [[nodiscard]] DeliverySet& deliveries() { return deliveries_; }
 
   // For engines: loading.
   void put_attempt(AttemptRow row);
@@ -138,18 +154,22 @@ class WorkingSet {
   };
 
   RowIds& ids_;
-  std::unordered_map<core::AttemptKey, RowId, KeyHash> attempts_by_key_;
-  std::unordered_map<RowId, AttemptRow> attempts_;
-  std::unordered_map<core::OrderKey, RowId, KeyHash> orders_by_key_;
-  std::unordered_map<RowId, LoadedOrder> orders_;
-  std::unordered_map<RowId, std::vector<FactRow>> facts_by_attempt_;
-  std::unordered_map<std::string, std::pair<RowId, std::size_t>> facts_by_key_;  // attempt, index
-  std::unordered_map<RowId, KnownCallback> callbacks_;
-  std::unordered_map<MessageKey, RowId, KeyHash> messages_;
-  std::set<RowId> orders_new_;
-  std::set<RowId> orders_changed_;
-  std::set<RowId> attempts_new_;
-  std::set<RowId> attempts_assigned_;
+  /// Of the nodes below, some ten a callback, which all go at once.
+  std::pmr::monotonic_buffer_resource memory_;
+  std::pmr::unordered_map<core::AttemptKey, RowId, KeyHash> attempts_by_key_{&memory_};
+  std::pmr::unordered_map<RowId, AttemptRow> attempts_{&memory_};
+  std::pmr::unordered_map<core::OrderKey, RowId, KeyHash> orders_by_key_{&memory_};
+  std::pmr::unordered_map<RowId, LoadedOrder> orders_{&memory_};
+  std::pmr::unordered_map<RowId, std::vector<FactRow>> facts_by_attempt_{&memory_};
+  /// The fact's attempt, and its place among that one's facts.
+  std::pmr::unordered_map<std::string, std::pair<RowId, std::size_t>> facts_by_key_{&memory_};
+  std::pmr::unordered_map<RowId, KnownCallback> callbacks_{&memory_};
+  std::pmr::unordered_map<MessageKey, RowId, KeyHash> messages_{&memory_};
+  std::pmr::set<RowId> orders_new_{&memory_};
+  std::pmr::set<RowId> orders_changed_{&memory_};
+  std::pmr::set<RowId> attempts_new_{&memory_};
+  std::pmr::set<RowId> attempts_assigned_{&memory_};
+  DeliverySet deliveries_;
   Writes writes_;
 };
 

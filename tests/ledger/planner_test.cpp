@@ -113,6 +113,23 @@ TEST(Record, AppliesAPaymentWithItsEventAndDeliveries) {
   EXPECT_EQ(writes.facts[0].callback, writes.callbacks[0].id);
 }
 
+// A bad part of a combined callback quarantines only itself, and somebody hears of it.
+TEST(Record, RaisesAnIncidentForEachPartThatWasLeftOut) {
+  Policy policy = two_accounts();
+  CountingIds ids;
+  store::WorkingSet working(ids);
+  const Recording recording{.evidence = {.account = AccountName::trusted("wechat"), .digest = "d"},
+                            .facts = {payment("P", 100, 1)},
+                            .left_out = {"SUB-2: sub_merchant_mismatch"}};
+  (void)plan_record(working, policy, recording, at(1000));
+  (void)plan_record(working, policy, recording, at(1001));
+  const store::Writes writes = working.take_writes();
+  ASSERT_EQ(writes.incidents.size(), 2U);  // the other one: nobody registered the number
+  EXPECT_EQ(writes.incidents[1].kind, core::IncidentKind::kPartLeftOut);
+  EXPECT_EQ(writes.incidents[1].subject, "wechat/SUB-2: sub_merchant_mismatch");
+  EXPECT_EQ(writes.facts.size(), 1U);
+}
+
 TEST(Record, AnExactCopyOnlyCounts) {
   Book book;
   ASSERT_TRUE(book.enroll(100));

@@ -101,6 +101,32 @@ class MemoryReader final : public store::Reader {
     return rows_of(disk_.deliveries, disk_.deliveries_by_order, order);
   }
 
+  Result<std::optional<DeliveryRow>> delivery(RowId id) override {
+    return row_at(disk_.deliveries, id);
+  }
+
+  Result<std::vector<DeliveryRow>> deliveries(const store::DeliveryFilter& filter) override {
+    return newest(disk_.deliveries, filter.before, filter.limit, [&](const DeliveryRow& row) {
+      return (!filter.state || row.state == *filter.state) &&
+             (!filter.endpoint || row.endpoint == *filter.endpoint);
+    });
+  }
+
+  Result<std::vector<store::TryRow>> tries(RowId delivery) override {
+    return rows_of(disk_.tries, disk_.tries_by_delivery, delivery);
+  }
+
+  Result<std::optional<EventRow>> event(RowId id) override { return row_at(disk_.events, id); }
+
+  Result<std::vector<EventRow>> events_after(RowId after, std::size_t limit) override {
+    std::vector<EventRow> events;
+    for (auto at = disk_.events.upper_bound(after);
+         at != disk_.events.end() && events.size() < std::min(limit, store::kRowsMax); ++at) {
+      events.push_back(at->second);
+    }
+    return events;
+  }
+
   Result<std::optional<CallbackRow>> callback(RowId id) override {
     return row_at(disk_.callbacks, id);
   }
@@ -154,7 +180,8 @@ class MemoryReader final : public store::Reader {
                          .callbacks = count(disk_.callbacks),
                          .events = count(disk_.events),
                          .deliveries = count(disk_.deliveries),
-                         .incidents = count(disk_.incidents)};
+                         .incidents = count(disk_.incidents),
+                         .tries = count(disk_.tries)};
     for (const auto& [id, row] : disk_.callbacks) totals.copies += row.copies;
     return totals;
   }

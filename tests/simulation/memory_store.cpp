@@ -64,7 +64,7 @@ class MemoryStore::EngineImpl final : public store::Engine, public store::RowIds
         crashed_(std::move(crashed)),
         last_ids_{last_id(disk.attempts),  last_id(disk.orders), last_id(disk.facts),
                   last_id(disk.callbacks), last_id(disk.events), last_id(disk.deliveries),
-                  last_id(disk.incidents)} {}
+                  last_id(disk.incidents), last_id(disk.tries)} {}
 
   void set_faults(std::function<CommitFault()> faults) { faults_ = std::move(faults); }
 
@@ -91,6 +91,8 @@ class MemoryStore::EngineImpl final : public store::Engine, public store::RowIds
       load_callback(found->second, working);
       working.put_message(key, found->second);
     }
+    for (const store::ClaimKey& key : keys.claims) load_claim(key, working);
+    for (const RowId id : keys.deliveries) load_delivery(id, working);
     return {};
   }
 
@@ -113,6 +115,7 @@ class MemoryStore::EngineImpl final : public store::Engine, public store::RowIds
       POSTERN_RETURN_IF_ERROR(insert(disk_.deliveries, row.id, row));
       index(disk_.deliveries_by_order, row.order, row.id);
     }
+    POSTERN_RETURN_IF_ERROR(write_deliveries(writes));
     for (const store::IncidentRow& row : writes.incidents) {
       POSTERN_RETURN_IF_ERROR(raise_incident(row));
     }
@@ -219,6 +222,45 @@ class MemoryStore::EngineImpl final : public store::Engine, public store::RowIds
                           .variants = static_cast<std::size_t>(std::distance(first, last))});
   }
 
+  [[nodiscard]] store::LoadedDelivery with_event(const store::DeliveryRow& row) const {
+    return {
+        .row = row, .event = disk_.events.at(row.event), .order = disk_.orders.at(row.order).key};
+  }
+
+  void load_claim(const store::ClaimKey& key, WorkingSet& working) {
+    std::set<std::pair<TimePoint, RowId>> ready;
+    for (const auto& [id, row] : disk_.deliveries) {
+      if (row.endpoint == key.endpoint && row.state == store::DeliveryState::kReady) {
+        ready.emplace(row.due_at, id);
+      }
+    }
+    std::size_t taken = 0;
+    for (const auto& [due_at, id] : ready) {
+      if (taken++ == key.limit || due_at > key.due_by) {
+        return working.deliveries().put_next_due(key.endpoint, due_at);
+      }
+      working.deliveries().put_claimable(key.endpoint, id);
+      working.deliveries().put(with_event(disk_.deliveries.at(id)));
+    }
+  }
+
+  void load_delivery(RowId id, WorkingSet& working) {
+    const auto found = disk_.deliveries.find(id);
+    if (found == disk_.deliveries.end()) return;
+    working.deliveries().put(with_event(found->second));
+    const store::ChainKey key{found->second.order, found->second.endpoint};
+    if (working.deliveries().has_chain(key)) return;
+    store::Chain chain;
+    for (auto at = disk_.deliveries_by_order.lower_bound({key.order, 0});
+         at != disk_.deliveries_by_order.end() && at->first == key.order; ++at) {
+      const store::DeliveryRow& row = disk_.deliveries.at(at->second);
+      if (row.endpoint != key.endpoint) continue;
+      if (row.state == store::DeliveryState::kReady) chain.ready.insert(row.id);
+      if (row.state == store::DeliveryState::kWaiting) chain.waiting.insert(row.id);
+    }
+    working.deliveries().put_chain(key, std::move(chain));
+  }
+
   // Writing. Each of these notes how to take its change back.
 
   template <class Map>
@@ -303,6 +345,30 @@ class MemoryStore::EngineImpl final : public store::Engine, public store::RowIds
   void unindex(MemoryDisk::Pairs& pairs, RowId owner, RowId row) {
     pairs.erase({owner, row});
     undo_.emplace_back([&pairs, owner, row] { pairs.emplace(owner, row); });
+  }
+
+  [[nodiscard]] Result<void> write_deliveries(const Writes& writes) {
+    for (const store::DeliveryRow& row : writes.deliveries_changed) {
+      store::DeliveryRow& known = disk_.deliveries.at(row.id);
+      keep(known);
+      known.state = row.state;
+      known.due_at = row.due_at;
+      known.tries = row.tries;
+      known.lease = row.lease;
+      known.reason = row.reason;
+    }
+    for (const store::Promotion& promotion : writes.deliveries_promoted) {
+      store::DeliveryRow& known = disk_.deliveries.at(promotion.delivery);
+      if (known.state != store::DeliveryState::kWaiting) continue;
+      keep(known);
+      known.state = store::DeliveryState::kReady;
+      known.due_at = promotion.due_at;
+    }
+    for (const store::TryRow& row : writes.tries) {
+      POSTERN_RETURN_IF_ERROR(insert(disk_.tries, row.id, row));
+      index(disk_.tries_by_delivery, row.delivery, row.id);
+    }
+    return {};
   }
 
   [[nodiscard]] Result<void> raise_incident(const store::IncidentRow& row) {

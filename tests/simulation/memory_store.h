@@ -30,6 +30,7 @@ struct MemoryDisk {
   std::map<RowId, store::EventRow> events;
   std::map<RowId, store::DeliveryRow> deliveries;
   std::map<RowId, store::IncidentRow> incidents;
+  std::map<RowId, store::TryRow> tries;
 
   std::map<core::OrderKey, RowId> orders_by_key;
   std::map<core::AttemptKey, RowId> attempts_by_key;
@@ -41,6 +42,7 @@ struct MemoryDisk {
   Pairs facts_by_attempt;
   Pairs callbacks_by_first;
   Pairs deliveries_by_order;
+  Pairs tries_by_delivery;
 };
 
 /// How one transaction ends.

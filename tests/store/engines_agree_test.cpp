@@ -71,6 +71,7 @@ class Pair {
     sqlite::SqliteOptions options;
     options.path = "store.db";
     options.vfs = disk_.vfs();
+    options.unfiled_keys_max = 3;  // so that keys are filed all the time
     auto engine = sqlite::SqliteEngine::open(options, clock_, random_, log_, metrics_);
     if (!engine) std::abort();
     engine_ = *std::move(engine);

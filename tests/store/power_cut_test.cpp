@@ -56,6 +56,7 @@ class Lineage {
       : disk_(disk), random_(seed), workload_(random_), tally_(tally) {
     options_.path = "store.db";
     options_.vfs = disk.vfs();
+    options_.unfiled_keys_max = 3;  // so that keys are filed all the time
     options_.synchronous = synchronous;
     options_.cache_kib =
         random_() % 3 == 0 ? 64 : 2048;  // A small cache writes before it is asked.
@@ -192,6 +193,7 @@ class Lineage {
     sqlite::SqliteOptions options;
     options.path = "store.db";
     options.vfs = disk.vfs();
+    options.unfiled_keys_max = 3;  // so that keys are filed all the time
     FrozenClock clock;
     SeededRandom random;
     NullLog log;

@@ -129,6 +129,7 @@ void SqliteUnderTest::reopen() {
   options.path = folder_.file("store.db");
   options.batch_max = limits_.batch_max;
   options.queue_max = limits_.queue_max;
+  options.unfiled_keys_max = 3;  // so that keys are filed all the time
   Result<std::unique_ptr<Store>> store =
       sqlite::open_sqlite(std::move(options), clock_, random_, log_, metrics_,
                           [](const Error& error) { ADD_FAILURE() << error.detail; });

@@ -20,23 +20,13 @@ constexpr std::array kFactKinds = {core::FactKind::kPayment,     core::FactKind:
 constexpr std::array kFactSources = {core::FactSource::kCallback, core::FactSource::kQuery,
                                      core::FactSource::kBill, core::FactSource::kOperator};
 
-constexpr std::array kEventTypes = {core::EventType::kPaid,
-                                    core::EventType::kPartiallyRefunded,
-                                    core::EventType::kRefunded,
-                                    core::EventType::kRefundFailed,
-                                    core::EventType::kClosed,
-                                    core::EventType::kFailed,
-                                    core::EventType::kDuplicatePayment,
-                                    core::EventType::kDisputeOpened,
-                                    core::EventType::kDisputeWon,
-                                    core::EventType::kDisputeLost};
-
 constexpr std::array kIncidentKinds = {
-    core::IncidentKind::kAmountMismatch,  core::IncidentKind::kDuplicatePayment,
-    core::IncidentKind::kPaidAfterClose,  core::IncidentKind::kRefundAbovePaid,
-    core::IncidentKind::kRefundMismatch,  core::IncidentKind::kRefundFailed,
-    core::IncidentKind::kUnknownOrder,    core::IncidentKind::kConflict,
-    core::IncidentKind::kIdentityMismatch};
+    core::IncidentKind::kAmountMismatch,   core::IncidentKind::kDuplicatePayment,
+    core::IncidentKind::kPaidAfterClose,   core::IncidentKind::kRefundAbovePaid,
+    core::IncidentKind::kRefundMismatch,   core::IncidentKind::kRefundFailed,
+    core::IncidentKind::kUnknownOrder,     core::IncidentKind::kConflict,
+    core::IncidentKind::kIdentityMismatch, core::IncidentKind::kPartLeftOut,
+    core::IncidentKind::kDeliveryDead,     core::IncidentKind::kEndpointGone};
 
 constexpr std::array kCallbackOutcomes = {
     CallbackOutcome::kApplied,      CallbackOutcome::kDuplicate, CallbackOutcome::kUnknownOrder,
@@ -46,6 +36,9 @@ constexpr std::array kCallbackOutcomes = {
 constexpr std::array kDeliveryStates = {DeliveryState::kReady, DeliveryState::kWaiting,
                                         DeliveryState::kDelivered, DeliveryState::kDead,
                                         DeliveryState::kCancelled};
+
+constexpr std::array kTryOutcomes = {TryOutcome::kDelivered, TryOutcome::kNotDelivered,
+                                     TryOutcome::kUnknown};
 
 constexpr std::array kIncidentStates = {IncidentState::kOpen, IncidentState::kAcknowledged,
                                         IncidentState::kResolved};
@@ -70,7 +63,7 @@ std::span<const core::FactSource> codes() {
 }
 template <>
 std::span<const core::EventType> codes() {
-  return kEventTypes;
+  return core::kEventTypes;
 }
 template <>
 std::span<const core::IncidentKind> codes() {
@@ -83,6 +76,10 @@ std::span<const CallbackOutcome> codes() {
 template <>
 std::span<const DeliveryState> codes() {
   return kDeliveryStates;
+}
+template <>
+std::span<const TryOutcome> codes() {
+  return kTryOutcomes;
 }
 template <>
 std::span<const IncidentState> codes() {

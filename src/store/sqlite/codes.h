@@ -35,6 +35,8 @@ template <>
 template <>
 [[nodiscard]] std::span<const DeliveryState> codes();
 template <>
+[[nodiscard]] std::span<const TryOutcome> codes();
+template <>
 [[nodiscard]] std::span<const IncidentState> codes();
 
 template <class Enum>

@@ -84,7 +84,20 @@ DeliveryRow read_delivery(Columns& columns) {
                      .sequence = columns.integer(),
                      .endpoint = EndpointName::trusted(columns.text()),
                      .state = columns.code<DeliveryState>(),
-                     .due_at = columns.time()};
+                     .due_at = columns.time(),
+                     .tries = columns.integer(),
+                     .lease = columns.integer(),
+                     .reason = columns.text()};
+}
+
+TryRow read_try(Columns& columns) {
+  return TryRow{.id = columns.integer(),
+                .delivery = columns.reference(),
+                .began_at = columns.time(),
+                .took = std::chrono::milliseconds(columns.integer()),
+                .outcome = columns.code<TryOutcome>(),
+                .code = columns.text(),
+                .excerpt = columns.text()};
 }
 
 IncidentRow read_incident(Columns& columns) {

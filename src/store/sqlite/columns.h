@@ -24,7 +24,10 @@ inline constexpr std::string_view kFactColumns =
 inline constexpr std::string_view kEventColumns =
     "e.id, e.order_id, e.sequence, e.type, e.created_at_ms, e.body";
 inline constexpr std::string_view kDeliveryColumns =
-    "d.id, d.event_id, d.order_id, d.sequence, d.endpoint, d.state, d.due_at_ms";
+    "d.id, d.event_id, d.order_id, d.sequence, d.endpoint, d.state, d.due_at_ms, "
+    "d.tries, d.lease, d.reason";
+inline constexpr std::string_view kTryColumns =
+    "t.id, t.delivery_id, t.began_at_ms, t.took_ms, t.outcome, t.code, t.excerpt";
 inline constexpr std::string_view kIncidentColumns =
     "i.id, i.kind, i.subject, i.order_id, i.callback_id, i.detail, i.state, i.count, "
     "i.first_at_ms, i.last_at_ms";
@@ -73,6 +76,7 @@ inline constexpr int kAttemptColumnCount = 5;
 [[nodiscard]] FactRow read_fact(Columns& columns, const core::AttemptKey& attempt);
 [[nodiscard]] EventRow read_event(Columns& columns);
 [[nodiscard]] DeliveryRow read_delivery(Columns& columns);
+[[nodiscard]] TryRow read_try(Columns& columns);
 [[nodiscard]] IncidentRow read_incident(Columns& columns);
 /// Without headers and body.
 [[nodiscard]] CallbackRow read_callback(Columns& columns);

@@ -1,6 +1,6 @@
 // The usual callback reports the first payment of a registered order. It needs the attempt, its
-// order, and all facts of all the order's attempts: one statement, for many attempts at a time. A
-// second one looks for its fact, which might belong to another order. Endpoints are asked about
+// order, and all facts of all the order's attempts: one statement, for many attempts at a time.
+// FactKeys is asked for its fact, which might belong to another order. Endpoints are asked about
 // only where an order has had an event, since before that it owes nothing to anybody.
 #include "store/sqlite/loader.h"
 
@@ -53,8 +53,8 @@ constexpr std::string_view kKnownCallback =
 
 }  // namespace
 
-Result<Loader> Loader::prepare(Database& database) {
-  Loader made;
+Result<Loader> Loader::prepare(Database& database, FactKeys& fact_keys) {
+  Loader made(fact_keys);
   POSTERN_ASSIGN_OR_RETURN(
       made.attempts_by_key_,
       Many::prepare(database,
@@ -79,13 +79,9 @@ Result<Loader> Loader::prepare(Database& database) {
       made.endpoints_busy_,
       database.prepare("SELECT endpoint FROM deliveries WHERE order_id = ? AND state IN (0, 1)"));
   POSTERN_ASSIGN_OR_RETURN(
-      made.facts_by_key_,
-      Many::prepare(database,
-                    fmt::format("SELECT {}, {} FROM (VALUES {{}}) k CROSS JOIN facts f "
-                                "JOIN attempts a ON a.id = f.attempt_id "
-                                "WHERE f.fact_key = k.column1",
-                                kAttemptColumns, kFactColumns),
-                    1));
+      made.fact_by_id_, database.prepare(fmt::format("SELECT {}, {} FROM facts f JOIN attempts a "
+                                                     "ON a.id = f.attempt_id WHERE f.id = ?",
+                                                     kAttemptColumns, kFactColumns)));
   POSTERN_ASSIGN_OR_RETURN(made.callback_by_id_,
                            database.prepare(fmt::format("{}c.id = ?", kKnownCallback)));
   POSTERN_ASSIGN_OR_RETURN(
@@ -224,25 +220,27 @@ Result<void> Loader::load_facts(const KeySet& keys, WorkingSet& working) {
     if (known != nullptr) callbacks.push_back(known->callback);
     return known != nullptr;
   });
-  const auto bind = [](Statement& statement, int first, const std::string* key) {
-    statement.bind_at(first, *key);
-  };
-  const auto read = [&](Statement& rows) -> Result<void> {
-    while (true) {
-      POSTERN_ASSIGN_OR_RETURN(const bool more, rows.step());
-      if (!more) return {};
-      Columns columns(rows);
-      const AttemptRow attempt = read_attempt(columns);
-      FactRow fact = read_fact(columns, attempt.key);
-      POSTERN_RETURN_IF_ERROR(columns.check());
-      callbacks.push_back(fact.callback);
-      working.put_fact(std::move(fact));
-    }
-  };
-  POSTERN_RETURN_IF_ERROR(facts_by_key_.for_all(unknown, bind, read));
+  POSTERN_ASSIGN_OR_RETURN(const std::vector<RowId> facts, fact_keys_->find(unknown));
+  for (const RowId fact : facts) {
+    POSTERN_RETURN_IF_ERROR(load_fact(fact, working, callbacks));
+  }
   for (const RowId callback : callbacks) {
     POSTERN_RETURN_IF_ERROR(load_callback(callback, working));
   }
+  return {};
+}
+
+Result<void> Loader::load_fact(RowId id, WorkingSet& working, std::vector<RowId>& callbacks) {
+  const Reading until_done(fact_by_id_);
+  fact_by_id_.bind(id);
+  POSTERN_ASSIGN_OR_RETURN(const bool found, fact_by_id_.step());
+  if (!found) return fault("store_corrupt", "a key is filed for a fact that does not exist");
+  Columns columns(fact_by_id_);
+  const AttemptRow attempt = read_attempt(columns);
+  FactRow fact = read_fact(columns, attempt.key);
+  POSTERN_RETURN_IF_ERROR(columns.check());
+  callbacks.push_back(fact.callback);
+  working.put_fact(std::move(fact));
   return {};
 }
 

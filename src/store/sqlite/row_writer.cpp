@@ -39,8 +39,8 @@ void bind_changing(Statement& statement, int first, const OrderRow& row) {
 
 }  // namespace
 
-Result<RowWriter> RowWriter::prepare(Database& database) {
-  RowWriter made(database);
+Result<RowWriter> RowWriter::prepare(Database& database, FactKeys& fact_keys) {
+  RowWriter made(database, fact_keys);
   POSTERN_RETURN_IF_ERROR(made.prepare_evidence());
   POSTERN_RETURN_IF_ERROR(made.prepare_orders());
   POSTERN_RETURN_IF_ERROR(made.prepare_effects());
@@ -195,7 +195,11 @@ Result<void> RowWriter::write_facts(const Writes& writes) {
     statement.bind_from(first + 11, to_code(row.fact.dispute), row.fact.occurred_at,
                         row.recorded_at);
   };
-  return fact_.run(writes.facts, bind);
+  POSTERN_RETURN_IF_ERROR(fact_.run(writes.facts, bind));
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    POSTERN_RETURN_IF_ERROR(fact_keys_->claim(keys[i], writes.facts[i].id));
+  }
+  return fact_keys_->file_surplus();
 }
 
 Result<void> RowWriter::write_events(const Writes& writes) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "store/sqlite/fact_keys.h"
 #include "store/sqlite/many.h"
 #include "store/sqlite/sqlite.h"
 #include "store/working_set.h"
@@ -9,14 +10,15 @@ namespace postern::store::sqlite {
 /// Writes the rows of a batch. @thread that of its database
 class RowWriter {
  public:
-  /// @errors as error_of
-  [[nodiscard]] static Result<RowWriter> prepare(Database& database);
+  /// Lifetime: database and fact keys outlive the writer. @errors as error_of
+  [[nodiscard]] static Result<RowWriter> prepare(Database& database, FactKeys& fact_keys);
 
   /// @errors kRejected store_row_refused (one row cannot be written); else as error_of
   [[nodiscard]] Result<void> write(const Writes& writes);
 
  private:
-  explicit RowWriter(Database& database) : database_(&database) {}
+  RowWriter(Database& database, FactKeys& fact_keys)
+      : database_(&database), fact_keys_(&fact_keys) {}
   [[nodiscard]] Result<void> prepare_orders();
   [[nodiscard]] Result<void> prepare_evidence();
   [[nodiscard]] Result<void> prepare_effects();
@@ -32,6 +34,7 @@ class RowWriter {
   [[nodiscard]] Result<void> run_on_one(Statement& statement);
 
   Database* database_;
+  FactKeys* fact_keys_;
   Many callback_;
   Statement copies_;
   Many order_new_;

@@ -99,8 +99,15 @@ CREATE TABLE facts (
   recorded_at_ms INTEGER NOT NULL,
   CHECK ((minor IS NULL) = (currency IS NULL))
 ) STRICT;
-CREATE UNIQUE INDEX facts_by_key ON facts (fact_key);
 CREATE INDEX facts_by_attempt ON facts (attempt_id);
+
+-- The unique index of facts.fact_key, kept by FactKeys: it lags behind, since platforms number at
+-- random, and an index of random keys costs a page for each callback.
+CREATE TABLE fact_keys (
+  hash INTEGER NOT NULL,
+  fact_id INTEGER NOT NULL,
+  PRIMARY KEY (hash, fact_id)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE events (
   id INTEGER PRIMARY KEY,
@@ -119,10 +126,24 @@ CREATE TABLE deliveries (
   sequence INTEGER NOT NULL,
   endpoint TEXT NOT NULL,
   state INTEGER NOT NULL,
-  due_at_ms INTEGER NOT NULL
+  due_at_ms INTEGER NOT NULL,  -- while it is tried: when the lease ends
+  tries INTEGER NOT NULL DEFAULT 0,
+  lease INTEGER NOT NULL DEFAULT 0,  -- how often it was claimed
+  reason TEXT
 ) STRICT;
 CREATE INDEX deliveries_by_order ON deliveries (order_id);
 CREATE INDEX deliveries_ready ON deliveries (endpoint, due_at_ms) WHERE state = 0;  -- 0: ready
+
+CREATE TABLE tries (
+  id INTEGER PRIMARY KEY,
+  delivery_id INTEGER NOT NULL,
+  began_at_ms INTEGER NOT NULL,
+  took_ms INTEGER NOT NULL,
+  outcome INTEGER NOT NULL,
+  code TEXT NOT NULL,
+  excerpt TEXT NOT NULL
+) STRICT;
+CREATE INDEX tries_by_delivery ON tries (delivery_id);
 
 CREATE TABLE incidents (
   id INTEGER PRIMARY KEY,

@@ -24,7 +24,7 @@ constexpr std::size_t kTagSize = 6;
 constexpr std::string_view kTagLetters = "abcdefghijkmnpqrstuvwxyz23456789";
 
 constexpr std::array<std::string_view, kTables> kTableNames = {
-    "attempts", "orders", "facts", "callbacks", "events", "deliveries", "incidents"};
+    "attempts", "orders", "facts", "callbacks", "events", "deliveries", "incidents", "tries"};
 
 void log_version(Log& log) {
   const bool fixed = sqlite3_libversion_number() >= kWalResetFixed;
@@ -101,17 +101,15 @@ Result<void> SqliteEngine::set_up(const SqliteOptions& options, Random& random) 
   POSTERN_RETURN_IF_ERROR(check_owner(database_));
   POSTERN_RETURN_IF_ERROR(set_pragmas(options));
   POSTERN_RETURN_IF_ERROR(migrate(database_, migrations(), clock_.now()));
-  if (planted_fault("check_then_act")) {
-    POSTERN_RETURN_IF_ERROR(database_.run(
-        "BEGIN; DROP INDEX facts_by_key; CREATE INDEX facts_by_key ON facts (fact_key); COMMIT"));
-  }
   POSTERN_RETURN_IF_ERROR(load_tag(random));
   POSTERN_RETURN_IF_ERROR(load_ids());
   POSTERN_ASSIGN_OR_RETURN(begin_, database_.prepare("BEGIN IMMEDIATE"));
   POSTERN_ASSIGN_OR_RETURN(commit_, database_.prepare("COMMIT"));
   POSTERN_ASSIGN_OR_RETURN(rollback_, database_.prepare("ROLLBACK"));
-  POSTERN_ASSIGN_OR_RETURN(loader_, Loader::prepare(database_));
-  POSTERN_ASSIGN_OR_RETURN(writer_, RowWriter::prepare(database_));
+  POSTERN_ASSIGN_OR_RETURN(fact_keys_, FactKeys::open(database_, options.unfiled_keys_max));
+  POSTERN_ASSIGN_OR_RETURN(loader_, Loader::prepare(database_, *fact_keys_));
+  POSTERN_ASSIGN_OR_RETURN(writer_, RowWriter::prepare(database_, *fact_keys_));
+  POSTERN_ASSIGN_OR_RETURN(deliveries_, DeliveryTables::prepare(database_));
   return {};
 }
 
@@ -176,11 +174,13 @@ Result<void> SqliteEngine::begin() {
 }
 
 Result<void> SqliteEngine::load(const KeySet& keys, WorkingSet& working) {
-  return note(loader_->load(keys, working));
+  POSTERN_RETURN_IF_ERROR(note(loader_->load(keys, working)));
+  return note(deliveries_->load(keys, working));
 }
 
 Result<void> SqliteEngine::write(const Writes& writes) {
   POSTERN_RETURN_IF_ERROR(note(writer_->write(writes)));
+  POSTERN_RETURN_IF_ERROR(note(deliveries_->write(writes)));
   const int code = sqlite3_db_cacheflush(database_.handle());
   if (code == SQLITE_OK) return {};
   return note(std::unexpected(error_of(database_.handle(), code, "write pages to the log")));
@@ -190,13 +190,17 @@ Commit SqliteEngine::commit() {
   const MonotonicTime began = clock_.monotonic();
   const Result<void> committed = commit_.run();
   commit_seconds_.observe(std::chrono::duration<double>(clock_.monotonic() - began).count());
-  if (committed) return Commit::kDone;
+  if (committed) {
+    fact_keys_->committed();
+    return Commit::kDone;
+  }
   // Whatever the answer was: the log may hold the commit or not, and only a new start can tell.
   failure_ = Error{ErrorClass::kFault, "store_commit_failed", committed.error().detail};
   return Commit::kUnknown;
 }
 
 void SqliteEngine::rollback() {
+  fact_keys_->rolled_back();
   // Some errors make SQLite roll back by itself.
   if (!database_.in_transaction()) return;
   Result<void> undone = rollback_.run();

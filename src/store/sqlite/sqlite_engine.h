@@ -10,6 +10,8 @@
 #include "base/metrics.h"
 #include "base/random.h"
 #include "store/batch.h"
+#include "store/sqlite/delivery_tables.h"
+#include "store/sqlite/fact_keys.h"
 #include "store/sqlite/loader.h"
 #include "store/sqlite/row_writer.h"
 #include "store/sqlite/sqlite.h"
@@ -72,8 +74,10 @@ class SqliteEngine final : public Engine, public RowIds {
   Statement begin_;
   Statement commit_;
   Statement rollback_;
+  std::optional<FactKeys> fact_keys_;
   std::optional<Loader> loader_;
   std::optional<RowWriter> writer_;
+  std::optional<DeliveryTables> deliveries_;
   std::array<RowId, kTables> last_ids_{};
   std::int64_t wal_pages_ = 0;               // in the log, as of the last commit
   std::int64_t wal_pages_checkpointed_ = 0;  // of them, when the log was last copied

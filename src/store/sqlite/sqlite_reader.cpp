@@ -38,6 +38,11 @@ class SqliteReader final : public Reader {
   Result<std::vector<FactRow>> facts(RowId order) override;
   Result<std::vector<EventRow>> events(RowId order) override;
   Result<std::vector<DeliveryRow>> deliveries(RowId order) override;
+  Result<std::optional<DeliveryRow>> delivery(RowId id) override;
+  Result<std::vector<DeliveryRow>> deliveries(const DeliveryFilter& filter) override;
+  Result<std::vector<TryRow>> tries(RowId delivery) override;
+  Result<std::optional<EventRow>> event(RowId id) override;
+  Result<std::vector<EventRow>> events_after(RowId after, std::size_t limit) override;
   Result<std::optional<CallbackRow>> callback(RowId id) override;
   Result<std::vector<CallbackRow>> callbacks(const CallbackFilter& filter) override;
   Result<std::vector<CallbackRow>> callbacks_of(RowId order) override;
@@ -184,6 +189,50 @@ Result<std::vector<DeliveryRow>> SqliteReader::deliveries(RowId order) {
   return rows_by_id<DeliveryRow>(sql, order, read_delivery);
 }
 
+Result<std::optional<DeliveryRow>> SqliteReader::delivery(RowId id) {
+  static const std::string sql =
+      fmt::format("SELECT {} FROM deliveries d WHERE d.id = ?", kDeliveryColumns);
+  return first_of(rows_by_id<DeliveryRow>(sql, id, read_delivery));
+}
+
+Result<std::vector<DeliveryRow>> SqliteReader::deliveries(const DeliveryFilter& filter) {
+  Query query{.sql = fmt::format("SELECT {} FROM deliveries d", kDeliveryColumns),
+              .integers = {filter.before, limit_of(filter.limit)},
+              .text = {}};
+  if (filter.before != 0) query.where("d.id < ?1");
+  if (filter.state) {
+    query.integers.push_back(to_code(*filter.state));
+    query.where("d.state = ?3");
+  }
+  if (filter.endpoint) {
+    query.text = filter.endpoint->text();
+    query.where(fmt::format("d.endpoint = ?{}", query.integers.size() + 1));
+  }
+  query.sql += " ORDER BY d.id DESC LIMIT ?2";
+  return rows_of<DeliveryRow>(query, read_delivery);
+}
+
+Result<std::vector<TryRow>> SqliteReader::tries(RowId delivery) {
+  static const std::string sql =
+      fmt::format("SELECT {} FROM tries t WHERE t.delivery_id = ? ORDER BY t.id", kTryColumns);
+  return rows_by_id<TryRow>(sql, delivery, read_try);
+}
+
+Result<std::optional<EventRow>> SqliteReader::event(RowId id) {
+  static const std::string sql =
+      fmt::format("SELECT {} FROM events e WHERE e.id = ?", kEventColumns);
+  return first_of(rows_by_id<EventRow>(sql, id, read_event));
+}
+
+Result<std::vector<EventRow>> SqliteReader::events_after(RowId after, std::size_t limit) {
+  const Query query{.sql = fmt::format("SELECT {} FROM events e WHERE e.id > ?1 ORDER BY e.id "
+                                       "LIMIT ?2",
+                                       kEventColumns),
+                    .integers = {after, limit_of(limit)},
+                    .text = {}};
+  return rows_of<EventRow>(query, read_event);
+}
+
 Result<std::optional<CallbackRow>> SqliteReader::callback(RowId id) {
   static const std::string sql = fmt::format("SELECT {}, c.headers, c.body FROM {} WHERE c.id = ?",
                                              kCallbackColumns, kCallbackTables);
@@ -249,7 +298,8 @@ Result<Totals> SqliteReader::totals() {
       "SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM attempts), "
       "(SELECT count(*) FROM facts), (SELECT count(*) FROM callbacks), "
       "(SELECT ifnull(sum(count), 0) FROM copies), (SELECT count(*) FROM events), "
-      "(SELECT count(*) FROM deliveries), (SELECT count(*) FROM incidents)";
+      "(SELECT count(*) FROM deliveries), (SELECT count(*) FROM incidents), "
+      "(SELECT count(*) FROM tries)";
   POSTERN_ASSIGN_OR_RETURN(const std::vector<Totals> counted,
                            rows<Totals>(
                                sql, [](Statement&) {},
@@ -261,7 +311,8 @@ Result<Totals> SqliteReader::totals() {
                                                .copies = columns.integer(),
                                                .events = columns.integer(),
                                                .deliveries = columns.integer(),
-                                               .incidents = columns.integer()};
+                                               .incidents = columns.integer(),
+                                               .tries = columns.integer()};
                                }));
   return counted.front();
 }

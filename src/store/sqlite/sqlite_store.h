@@ -29,6 +29,9 @@ struct SqliteOptions {
   std::int64_t cache_kib = 8192;
   /// The log is copied into the file after this many pages.
   std::int64_t checkpoint_pages = 1000;
+  /// Keys of the newest facts are looked up in memory, where one takes 16 bytes, and a start reads
+  /// up to four times as many facts again.
+  std::size_t unfiled_keys_max = 65536;
   /// For tests: a registered file system in place of the host's. Then there is no lock file.
   std::string vfs;
   Synchronous synchronous = Synchronous::kFull;
