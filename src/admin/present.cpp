@@ -127,9 +127,22 @@ json::object Presenter::event(const store::EventRow& row) const {
 }
 
 json::object Presenter::delivery(const store::DeliveryRow& row) const {
-  return {{"id", id(kDeliveryPrefix, row.id)}, {"event", id(kEventPrefix, row.event)},
-          {"sequence", row.sequence},          {"endpoint", row.endpoint.text()},
-          {"state", store::name(row.state)},   {"due_at", format_rfc3339(row.due_at)}};
+  return {{"id", id(kDeliveryPrefix, row.id)},
+          {"event", id(kEventPrefix, row.event)},
+          {"sequence", row.sequence},
+          {"endpoint", row.endpoint.text()},
+          {"state", store::name(row.state)},
+          {"due_at", format_rfc3339(row.due_at)},
+          {"tries", row.tries},
+          {"reason", to_utf8(row.reason)}};
+}
+
+json::object Presenter::delivery_try(const store::TryRow& row) const {
+  return {{"began_at", format_rfc3339(row.began_at)},
+          {"took_ms", row.took.count()},
+          {"outcome", store::name(row.outcome)},
+          {"code", row.code},
+          {"excerpt", to_utf8(row.excerpt)}};
 }
 
 json::object Presenter::incident(const store::IncidentRow& row) const {

@@ -42,6 +42,7 @@ class Presenter {
   [[nodiscard]] boost::json::object callback_in_full(const store::CallbackRow& row) const;
   [[nodiscard]] boost::json::object event(const store::EventRow& row) const;
   [[nodiscard]] boost::json::object delivery(const store::DeliveryRow& row) const;
+  [[nodiscard]] boost::json::object delivery_try(const store::TryRow& row) const;
   [[nodiscard]] boost::json::object incident(const store::IncidentRow& row) const;
 
   /// Null where there is no row.

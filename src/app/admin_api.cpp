@@ -1,6 +1,7 @@
 #include "app/admin_api.h"
 
 #include "admin/callbacks.h"
+#include "admin/deliveries.h"
 #include "admin/incidents.h"
 #include "admin/metrics.h"
 #include "admin/orders.h"
@@ -22,6 +23,11 @@ AdminApi::AdminApi(Parts parts)
                                  .accounts = accounts_,
                                  .rejected = parts.rejected});
   admin::add_incidents(router_, reads_, presenter_);
+  admin::add_deliveries(router_, {.store = parts.store,
+                                  .clock = parts.clock,
+                                  .reads = reads_,
+                                  .presenter = presenter_,
+                                  .wake = std::move(parts.wake)});
 }
 
 }  // namespace postern::app

@@ -8,6 +8,7 @@
 #include "admin/present.h"
 #include "admin/read_worker.h"
 #include "admin/router.h"
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "base/secret.h"
 #include "ingest/rejected_ring.h"
@@ -26,6 +27,8 @@ class AdminApi {
   struct Parts {
     store::Store& store;
     ledger::Ledger& ledger;
+    const Clock& clock;
+    std::function<void()> wake;  ///< when a delivery became due by hand
     const ingest::RejectedRing& rejected;
     admin::Accounts accounts;
     const Secret& key;

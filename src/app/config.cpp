@@ -7,7 +7,7 @@
 //   [log] level, file
 //   [merchant.NAME]
 //   [account.NAME] channel, merchant, orders, and what the channel asks for
-//   [endpoint.NAME] kind, url, secret, events, accounts
+//   [endpoint.NAME] see endpoint_config.cpp
 #include "app/config.h"
 
 #include <fmt/format.h>
@@ -32,17 +32,6 @@ constexpr std::string_view kStoreUrl = "sqlite:postern.db";
 constexpr std::size_t kApiKeyBytesMin = 16;
 constexpr std::size_t kNameBytesMax = 64;
 constexpr std::size_t kConfigBytesMax = 4 * 1024 * 1024;
-
-constexpr std::array kEvents = {core::EventType::kPaid,
-                                core::EventType::kPartiallyRefunded,
-                                core::EventType::kRefunded,
-                                core::EventType::kRefundFailed,
-                                core::EventType::kClosed,
-                                core::EventType::kFailed,
-                                core::EventType::kDuplicatePayment,
-                                core::EventType::kDisputeOpened,
-                                core::EventType::kDisputeWon,
-                                core::EventType::kDisputeLost};
 
 [[nodiscard]] std::unexpected<Error> wrong(const Section& section, std::string_view key,
                                            std::string_view what_to_do) {
@@ -203,78 +192,6 @@ constexpr std::array kEvents = {core::EventType::kPaid,
                        .keys = settings.take_keys()};
 }
 
-struct EndpointForm {
-  std::string_view name;
-  EndpointKind kind;
-  std::vector<std::string_view> schemes;
-};
-
-[[nodiscard]] const std::vector<EndpointForm>& endpoint_forms() {
-  static const std::vector<EndpointForm> forms = {
-      {"webhook", EndpointKind::kWebhook, {"https://", "http://"}},
-      {"amqp", EndpointKind::kAmqp, {"amqps://", "amqp://"}},
-      {"kafka", EndpointKind::kKafka, {"kafka://"}},
-  };
-  return forms;
-}
-
-[[nodiscard]] bool names_an_event(std::string_view pattern) {
-  return std::ranges::any_of(kEvents, [&](core::EventType type) {
-    const ledger::EndpointPolicy policy{
-        .name = EndpointName::trusted("any"), .events = {std::string(pattern)}, .accounts = {}};
-    return ledger::wants(policy, type, AccountName::trusted("any"));
-  });
-}
-
-[[nodiscard]] Result<std::vector<std::string>> read_events(Section& section) {
-  POSTERN_ASSIGN_OR_RETURN(std::vector<std::string> events, section.texts("events"));
-  if (events.empty()) events.emplace_back("*");
-  if (!std::ranges::all_of(events, names_an_event)) {
-    std::vector<std::string_view> names;
-    for (const core::EventType type : kEvents) names.push_back(core::name(type));
-    return wrong(section, "events",
-                 fmt::format("write names of events, or a beginning and a star such as "
-                             "\"order.*\"; the events are {}",
-                             fmt::join(names, ", ")));
-  }
-  return events;
-}
-
-[[nodiscard]] Result<EndpointConfig> read_endpoint(Section section, const std::string& name,
-                                                   const std::vector<AccountConfig>& accounts) {
-  POSTERN_ASSIGN_OR_RETURN(const std::string kind, section.text("kind"));
-  const auto form = std::ranges::find(endpoint_forms(), kind, &EndpointForm::name);
-  if (form == endpoint_forms().end()) {
-    return wrong(section, "kind", "write \"webhook\", \"amqp\" or \"kafka\"");
-  }
-  POSTERN_ASSIGN_OR_RETURN(std::string url, section.text("url"));
-  if (std::ranges::none_of(form->schemes, [&](auto scheme) { return url.starts_with(scheme); })) {
-    return wrong(section, "url",
-                 fmt::format("write a URL that begins with {}", fmt::join(form->schemes, " or ")));
-  }
-  POSTERN_ASSIGN_OR_RETURN(std::optional<Secret> secret, section.optional_secret("secret"));
-  if (!secret && form->kind == EndpointKind::kWebhook) {
-    POSTERN_ASSIGN_OR_RETURN(secret, section.secret("secret"));
-  }
-  POSTERN_ASSIGN_OR_RETURN(std::vector<std::string> events, read_events(section));
-  POSTERN_ASSIGN_OR_RETURN(const std::vector<std::string> names, section.texts("accounts"));
-  EndpointConfig endpoint{.name = EndpointName::trusted(name),
-                          .kind = form->kind,
-                          .url = std::move(url),
-                          .secret = std::move(secret).value_or(Secret()),
-                          .events = std::move(events),
-                          .accounts = {}};
-  for (const std::string& one : names) {
-    const auto same = [&](const AccountConfig& account) { return account.name.text() == one; };
-    if (std::ranges::none_of(accounts, same)) {
-      return wrong(section, "accounts", "write names of accounts that this file has");
-    }
-    endpoint.accounts.push_back(AccountName::trusted(one));
-  }
-  POSTERN_RETURN_IF_ERROR(section.finish());
-  return endpoint;
-}
-
 /// Takes the tables of a file apart.
 class FileReader {
  public:
@@ -303,10 +220,12 @@ class FileReader {
       return fault("setting_missing",
                    at(file_, 0, R"(no account: write [account.alipay] with channel = "alipay")"));
     }
+    std::vector<AccountName> names;
+    for (const AccountConfig& account : config.accounts) names.push_back(account.name);
     POSTERN_RETURN_IF_ERROR(
         for_each("endpoint", [&](Section one, const std::string& name) -> Result<void> {
           POSTERN_ASSIGN_OR_RETURN(EndpointConfig endpoint,
-                                   read_endpoint(std::move(one), name, config.accounts));
+                                   read_endpoint(std::move(one), name, names, file_.folder));
           config.endpoints.push_back(std::move(endpoint));
           return {};
         }));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "admin/accounts.h"
+#include "app/endpoint_config.h"
 #include "app/key_summary.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -40,17 +41,6 @@ struct AccountConfig {
   admin::SubMerchants sub_merchants = admin::SubMerchants::kNone;
   std::unique_ptr<const channel::Channel> channel;
   std::vector<KeySummary> keys;
-};
-
-enum class EndpointKind : unsigned char { kWebhook, kAmqp, kKafka };
-
-struct EndpointConfig {
-  EndpointName name;
-  EndpointKind kind = EndpointKind::kWebhook;
-  std::string url;
-  Secret secret;  ///< never empty for a webhook
-  std::vector<std::string> events;
-  std::vector<AccountName> accounts;  ///< empty: all
 };
 
 /// The whole configuration, checked: what is in it can be run.

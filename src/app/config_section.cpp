@@ -85,6 +85,14 @@ Result<std::optional<std::int64_t>> Section::optional_integer(std::string_view k
   return value->get();
 }
 
+Result<bool> Section::flag(std::string_view key) {
+  const toml::node* node = ask(key);
+  if (node == nullptr) return false;
+  const auto* value = node->as_boolean();
+  if (value == nullptr) return std::unexpected(wrong(key, "write true or false"));
+  return value->get();
+}
+
 Result<Secret> Section::read(std::string_view key, const std::string& source) const {
   Result<Secret> secret = read_secret(source, file_.folder);
   if (!secret) return std::unexpected(wrong(key, secret.error().detail));
@@ -116,6 +124,20 @@ Result<std::vector<Secret>> Section::secrets(std::string_view key) {
   for (const std::string& source : sources) {
     POSTERN_ASSIGN_OR_RETURN(Secret secret, read(key, source));
     secrets.push_back(std::move(secret));
+  }
+  return secrets;
+}
+
+Result<std::vector<std::pair<std::string, Secret>>> Section::named_secrets(std::string_view key) {
+  POSTERN_ASSIGN_OR_RETURN(const std::vector<std::string> sources, texts(key));
+  std::vector<std::pair<std::string, Secret>> secrets;
+  for (const std::string& source : sources) {
+    const std::size_t equals = source.find('=');
+    if (equals == 0 || equals == std::string::npos) {
+      return std::unexpected(wrong(key, R"(write them as "name=env:NAME" or "name=file:PATH")"));
+    }
+    POSTERN_ASSIGN_OR_RETURN(Secret secret, read(key, source.substr(equals + 1)));
+    secrets.emplace_back(source.substr(0, equals), std::move(secret));
   }
   return secrets;
 }

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -41,9 +42,14 @@ class Section {
   [[nodiscard]] Result<std::optional<std::int64_t>> optional_integer(std::string_view key,
                                                                      std::int64_t min,
                                                                      std::int64_t max);
+  /// An absent flag is false.
+  [[nodiscard]] Result<bool> flag(std::string_view key);
   [[nodiscard]] Result<Secret> secret(std::string_view key);
   [[nodiscard]] Result<std::optional<Secret>> optional_secret(std::string_view key);
   [[nodiscard]] Result<std::vector<Secret>> secrets(std::string_view key);
+  /// A list of "name=env:..." or "name=file:...".
+  [[nodiscard]] Result<std::vector<std::pair<std::string, Secret>>> named_secrets(
+      std::string_view key);
 
   /// An error about the value of `key`, at its line.
   [[nodiscard]] Error wrong(std::string_view key, std::string_view what_to_do) const;

@@ -49,14 +49,18 @@ Result<void> Daemon::start_parts() {
       store_, store::sqlite::open_sqlite({.path = config_.store_file.string()}, world.clock,
                                          world.random, world.log, world.metrics,
                                          [this](const Error& error) { fail(error); }));
+  POSTERN_RETURN_IF_ERROR(make_dispatcher());
   ledger_ = std::make_unique<ledger::Ledger>(
-      *store_, world.clock, std::make_shared<const ledger::Policy>(config_.policy()));
+      *store_, world.clock, std::make_shared<const ledger::Policy>(config_.policy()),
+      [this] { dispatcher_->wake(); });
   const admin::Accounts infos = config_.account_infos();
   ingest_ = std::make_unique<ingest::Ingest>(take_channels(config_.accounts), *ledger_, world.clock,
                                              world.log, world.metrics);
   admin_api_ =
       std::make_unique<AdminApi>(AdminApi::Parts{.store = *store_,
                                                  .ledger = *ledger_,
+                                                 .clock = world.clock,
+                                                 .wake = [this] { dispatcher_->wake(); },
                                                  .rejected = ingest_->rejected(),
                                                  .accounts = infos,
                                                  .key = config_.admin.api_key,
@@ -72,9 +76,31 @@ Result<void> Daemon::start_parts() {
                                                               *ingest_, world.log, world.metrics));
     callback_servers_.push_back(std::move(server));
   }
+  dispatcher_->wake();
   world.log.info("daemon_ready", {{"accounts", config_.accounts.size()},
                                   {"endpoints", config_.endpoints.size()},
                                   {"store", store_->tag()}});
+  return {};
+}
+
+/// A paused endpoint has no sink: what it is owed stays in the store.
+Result<void> Daemon::make_dispatcher() {
+  timers_ = std::make_unique<ThreadTimers>(world_.clock);
+  client_thread_ = std::make_unique<http::ClientThread>(world_.log);
+  const SinkWorld sink_world{*client_thread_, world_.clock, world_.random, world_.log};
+  std::vector<delivery::EndpointOptions> endpoints;
+  for (const EndpointConfig& endpoint : config_.endpoints) {
+    if (endpoint.sending == EndpointConfig::Sending::kPaused) continue;
+    POSTERN_ASSIGN_OR_RETURN(std::unique_ptr<delivery::Sink> sink, make_sink(endpoint, sink_world));
+    endpoints.push_back({.name = endpoint.name,
+                         .sink = std::move(sink),
+                         .concurrency = endpoint.concurrency,
+                         .schedule = {}});
+  }
+  dispatcher_ = std::make_unique<delivery::Dispatcher>(
+      std::move(endpoints), delivery::DispatcherOptions{},
+      delivery::Dispatcher::World{*store_, world_.clock, *timers_, world_.random, world_.log,
+                                  world_.metrics});
   return {};
 }
 
@@ -93,6 +119,8 @@ Daemon::~Daemon() {
   callback_servers_.clear();
   admin_server_.reset();
   if (admin_api_) admin_api_->stop_reading();
+  if (dispatcher_) dispatcher_->stop();
+  timers_.reset();
   store_.reset();
 }
 

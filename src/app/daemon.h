@@ -14,6 +14,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/thread_timers.h"
+#include "delivery/dispatcher.h"
+#include "http/async_client.h"
 #include "http/server.h"
 #include "ingest/ingest.h"
 #include "ledger/ledger.h"
@@ -65,6 +68,7 @@ class Daemon {
   Daemon(Config config, Options options, World world);
   [[nodiscard]] Result<void> start_parts();
   [[nodiscard]] Result<void> start_admin();
+  [[nodiscard]] Result<void> make_dispatcher();
   void fail(const Error& error);
   void stop(std::chrono::milliseconds limit);
   [[nodiscard]] std::string exposition();
@@ -76,8 +80,11 @@ class Daemon {
   WakeUp wake_up_;
   std::atomic<admin::Readiness> readiness_ = admin::Readiness::kReady;
 
-  // The destructor takes them down: first the listeners, then the store, since until it is gone it
-  // calls back into the ingest and the API.
+  // The destructor takes them down: first the listeners, the sinks and the timers, then the store,
+  // since until it is gone it calls back into the ingest, the API and the dispatcher.
+  std::unique_ptr<http::ClientThread> client_thread_;
+  std::unique_ptr<ThreadTimers> timers_;
+  std::unique_ptr<delivery::Dispatcher> dispatcher_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<ledger::Ledger> ledger_;
   std::unique_ptr<ingest::Ingest> ingest_;

@@ -22,8 +22,9 @@ namespace json = boost::json;
 constexpr std::chrono::milliseconds kTimeout{10'000};
 
 /// Adds the key to a request for `target`.
-[[nodiscard]] HttpRequest get_request(const std::string& target, const Secret& key) {
-  HttpRequest request{.method = "GET", .target = target};
+[[nodiscard]] HttpRequest request_for(const std::string& method, const std::string& target,
+                                      const Secret& key) {
+  HttpRequest request{.method = method, .target = target};
   request.headers.add("Authorization", fmt::format("Bearer {}", key.reveal()));
   return request;
 }
@@ -40,8 +41,9 @@ class RemoteAccess final : public AdminAccess {
   explicit RemoteAccess(const app::AdminConfig& admin)
       : key_(admin.api_key), client_(host_to_ask(admin.listen.host), admin.listen.port, kTimeout) {}
 
-  [[nodiscard]] Result<HttpResponse> send(const std::string& target) override {
-    return client_.send(get_request(target, key_));
+  [[nodiscard]] Result<HttpResponse> send(const std::string& method,
+                                          const std::string& target) override {
+    return client_.send(request_for(method, target, key_));
   }
 
  private:
@@ -58,9 +60,10 @@ class StoreAccess final : public AdminAccess {
   }
   explicit StoreAccess(Secret key) : key_(std::move(key)) {}
 
-  [[nodiscard]] Result<HttpResponse> send(const std::string& target) override {
+  [[nodiscard]] Result<HttpResponse> send(const std::string& method,
+                                          const std::string& target) override {
     std::promise<HttpResponse> answer;
-    api_->handler().handle(get_request(target, key_), [&answer](HttpResponse response) {
+    api_->handler().handle(request_for(method, target, key_), [&answer](HttpResponse response) {
       answer.set_value(std::move(response));
     });
     return answer.get_future().get();
@@ -76,6 +79,8 @@ class StoreAccess final : public AdminAccess {
     api_ = std::make_unique<app::AdminApi>(
         app::AdminApi::Parts{.store = *store_,
                              .ledger = *ledger_,
+                             .clock = clock_,
+                             .wake = [] {},
                              .rejected = rejected_,
                              .accounts = config.account_infos(),
                              .key = key_,
@@ -125,7 +130,7 @@ class StoreAccess final : public AdminAccess {
 Result<std::unique_ptr<AdminAccess>> AdminAccess::open(const app::Config& config) {
   if (config.admin.listen.port != 0) {
     auto remote = std::make_unique<RemoteAccess>(config.admin);
-    const Result<HttpResponse> alive = remote->send("/healthz");
+    const Result<HttpResponse> alive = remote->send("GET", "/healthz");
     if (alive || alive.error().code != "connect_failed") return remote;
   }
   if (!std::filesystem::exists(config.store_file)) {
@@ -137,8 +142,8 @@ Result<std::unique_ptr<AdminAccess>> AdminAccess::open(const app::Config& config
   return StoreAccess::open(config);
 }
 
-Result<json::object> AdminAccess::get(const std::string& target) {
-  POSTERN_ASSIGN_OR_RETURN(const HttpResponse response, send(target));
+Result<json::object> AdminAccess::ask(const std::string& method, const std::string& target) {
+  POSTERN_ASSIGN_OR_RETURN(const HttpResponse response, send(method, target));
   json::error_code error;
   json::value body = json::parse(response.body, error);
   if (error || !body.is_object()) {

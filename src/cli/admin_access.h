@@ -24,10 +24,21 @@ class AdminAccess {
 
   /// The object that GET `target` gives. @errors kRejected not_found, unauthorized,
   /// request_refused; kRetryable those of http::BlockingClient, store_unreadable
-  [[nodiscard]] Result<boost::json::object> get(const std::string& target);
+  [[nodiscard]] Result<boost::json::object> get(const std::string& target) {
+    return ask("GET", target);
+  }
+  /// The same for POST, without a body.
+  [[nodiscard]] Result<boost::json::object> post(const std::string& target) {
+    return ask("POST", target);
+  }
 
  protected:
-  [[nodiscard]] virtual Result<HttpResponse> send(const std::string& target) = 0;
+  [[nodiscard]] virtual Result<HttpResponse> send(const std::string& method,
+                                                  const std::string& target) = 0;
+
+ private:
+  [[nodiscard]] Result<boost::json::object> ask(const std::string& method,
+                                                const std::string& target);
 };
 
 /// Adds `name=value` to a target, escaped; leaves it out where the value is empty.

@@ -36,8 +36,9 @@ void print(std::ostream& out, const app::AccountConfig& account) {
   out << fmt::format("store: {}\n", config->store_file.string());
   for (const app::AccountConfig& account : config->accounts) print(out, account);
   for (const app::EndpointConfig& endpoint : config->endpoints) {
-    out << fmt::format("endpoint {}: events {}\n", endpoint.name.text(),
-                       fmt::join(endpoint.events, ", "));
+    out << fmt::format("endpoint {}: events {}{}\n", endpoint.name.text(),
+                       fmt::join(endpoint.events, ", "),
+                       endpoint.sending == app::EndpointConfig::Sending::kPaused ? ", paused" : "");
   }
   return ExitCode::kOk;
 }

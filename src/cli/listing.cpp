@@ -21,14 +21,18 @@ void add_page_options(CLI::App& command, ListingOptions& options) {
   command.add_option("--limit", options.limit, "how many, 50 if not given");
 }
 
-ExitCode show(const ListingOptions& options, const std::string& target,
-              const std::function<void(std::ostream&, const json::object&)>& print,
-              const Terminal& terminal) {
+namespace {
+
+using Ask = Result<json::object> (AdminAccess::*)(const std::string&);
+
+[[nodiscard]] ExitCode ask(const ListingOptions& options, Ask way, const std::string& target,
+                           const std::function<void(std::ostream&, const json::object&)>& print,
+                           const Terminal& terminal) {
   const Result<app::Config> config = app::load_config(options.config);
   if (!config) return fail(terminal, config.error());
   const Result<std::unique_ptr<AdminAccess>> access = AdminAccess::open(*config);
   if (!access) return fail(terminal, access.error());
-  const Result<json::object> answer = (*access)->get(target);
+  const Result<json::object> answer = (access->get()->*way)(target);
   if (!answer) {
     const ExitCode code = fail(terminal, answer.error());
     return answer.error().code == "not_found" ? ExitCode::kNegative : code;
@@ -41,6 +45,20 @@ ExitCode show(const ListingOptions& options, const std::string& target,
   const std::string next = shown(*answer, "next_before");
   if (next != "-") terminal.out << "more with --before " << next << "\n";
   return ExitCode::kOk;
+}
+
+}  // namespace
+
+ExitCode show(const ListingOptions& options, const std::string& target,
+              const std::function<void(std::ostream&, const json::object&)>& print,
+              const Terminal& terminal) {
+  return ask(options, &AdminAccess::get, target, print, terminal);
+}
+
+ExitCode act(const ListingOptions& options, const std::string& target,
+             const std::function<void(std::ostream&, const json::object&)>& print,
+             const Terminal& terminal) {
+  return ask(options, &AdminAccess::post, target, print, terminal);
 }
 
 }  // namespace postern::cli

@@ -27,4 +27,10 @@ void add_page_options(CLI::App& command, ListingOptions& options);
     const std::function<void(std::ostream&, const boost::json::object&)>& print,
     const Terminal& terminal);
 
+/// The same for what changes something: POST `target`.
+[[nodiscard]] ExitCode act(
+    const ListingOptions& options, const std::string& target,
+    const std::function<void(std::ostream&, const boost::json::object&)>& print,
+    const Terminal& terminal);
+
 }  // namespace postern::cli

@@ -2,6 +2,7 @@
 
 #include "cli/callbacks_command.h"
 #include "cli/check_command.h"
+#include "cli/deliveries_command.h"
 #include "cli/demo_command.h"
 #include "cli/orders_command.h"
 #include "cli/serve_command.h"
@@ -20,6 +21,7 @@ ExitCode run(int count, const char* const* arguments, const Terminal& terminal) 
   add_verify(app, action);
   add_orders(app, action);
   add_callbacks(app, action);
+  add_deliveries(app, action);
   add_simulate(app, action);
   add_demo(app, action);
   try {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "admin/callbacks.h"
+#include "admin/deliveries.h"
 #include "admin/health.h"
 #include "admin/incidents.h"
 #include "admin/metrics.h"
@@ -74,6 +75,11 @@ class ApiUnderTest {
     add_orders(router_, {*ledger_, *reads_, *presenter_, accounts_});
     add_callbacks(router_, {*reads_, *presenter_, accounts_, rejected});
     add_incidents(router_, *reads_, *presenter_);
+    add_deliveries(router_, {.store = *store_,
+                             .clock = clock_,
+                             .reads = *reads_,
+                             .presenter = *presenter_,
+                             .wake = [this] { ++woken; }});
     server_ = *http::Server::start({.name = "admin", .address = {"127.0.0.1", 0}}, router_, log_,
                                    metrics_);
     client_ = std::make_unique<http::BlockingClient>("127.0.0.1", server_->port(),
@@ -132,6 +138,7 @@ class ApiUnderTest {
 
   std::atomic<Readiness> readiness = Readiness::kReady;
   ingest::RejectedRing rejected;
+  std::atomic<int> woken = 0;
 
  private:
   [[nodiscard]] static std::shared_ptr<const ledger::Policy> policy() {

@@ -19,6 +19,7 @@
 namespace postern::app {
 namespace {
 
+constexpr std::string_view kWebhookSecret = "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY=";
 constexpr std::string_view kSecretText = "0123456789abcdefghijklmnopqrstuv";
 
 /// The smallest file that is valid; six lines.
@@ -42,6 +43,7 @@ class ConfigTest : public ::testing::Test {
     folder_.write("short.key", "tooshort\n");
     folder_.write("empty.key", "\n");
     folder_.write("v3.key", kSecretText);
+    folder_.write("webhook.key", kWebhookSecret);
     ::setenv("POSTERN_TEST_SECRET", std::string(kSecretText).c_str(), 1);
     ::setenv("POSTERN_TEST_EMPTY", "", 1);
     ::unsetenv("POSTERN_TEST_UNSET");
@@ -112,12 +114,13 @@ algorithms = ["RSA2"]
 [endpoint.hook]
 kind = "webhook"
 url = "https://shop.example/payments"
-secret = "env:POSTERN_TEST_SECRET"
+secret = "file:webhook.key"
 events = ["order.paid", "order.refund*"]
 accounts = ["alipay"]
 [endpoint.bus]
 kind = "amqp"
-url = "amqp://broker/"
+url = "amqp://postern@broker/"
+secret = "env:POSTERN_TEST_SECRET"
 )");
   // The application's own key among the platform's is a mix-up that the channel reports.
   ASSERT_FALSE(config.has_value());
@@ -156,11 +159,12 @@ application_key = "file:private.pem"
 algorithms = ["RSA2"]
 [endpoint.bus]
 kind = "amqp"
-url = "amqp://broker/"
+url = "amqp://postern@broker/"
+secret = "env:POSTERN_TEST_SECRET"
 [endpoint.hook]
 kind = "webhook"
 url = "https://shop.example/payments"
-secret = "env:POSTERN_TEST_SECRET"
+secret = "file:webhook.key"
 events = ["order.paid", "order.refund*"]
 accounts = ["alipay"]
 )");
@@ -180,9 +184,11 @@ accounts = ["alipay"]
   EXPECT_EQ(good->log.file, folder_ / "postern.log");
   EXPECT_EQ(good->accounts[0].sub_merchants, admin::SubMerchants::kListed);
   ASSERT_EQ(good->endpoints.size(), 2u);
-  EXPECT_EQ(good->endpoints[0].kind, EndpointKind::kAmqp);
+  EXPECT_TRUE(std::holds_alternative<delivery::AmqpSinkOptions>(good->endpoints[0].way));
   EXPECT_EQ(good->endpoints[0].events, std::vector<std::string>{"*"});
-  EXPECT_EQ(good->endpoints[1].secret.reveal(), kSecretText);
+  const auto& webhook = std::get<delivery::WebhookOptions>(good->endpoints[1].way);
+  ASSERT_EQ(webhook.secrets.size(), 1u);
+  EXPECT_EQ(webhook.secrets[0].reveal(), kWebhookSecret);
 
   const ledger::Policy policy = good->policy();
   const ledger::AccountPolicy& account = policy.account(AccountName::trusted("alipay"));
@@ -305,7 +311,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"UnknownAccountKey", alipay_with("app_ID = \"1\""),
               "postern.toml:8: [account.alipay] there is no key app_ID", "app_id"},
         Wrong{"UnknownEndpointKey",
-              endpoint_with("kind = \"amqp\"\nurl = \"amqp://a\"\nretries = 3"),
+              endpoint_with("kind = \"kafka\"\nurl = \"kafka://a/t\"\nretries = 3"),
               "postern.toml:11: [endpoint.shop] there is no key retries", "events"},
         Wrong{"UnknownMerchantKey", admin_and("[merchant.shop]\nname = \"Shop\"\n"),
               "postern.toml:4: [merchant.shop] there is no key name", ""},
@@ -388,11 +394,22 @@ INSTANTIATE_TEST_SUITE_P(
               "postern.toml:10: [endpoint.shop] url", "https://"},
         Wrong{"NoSecret", endpoint_with("kind = \"webhook\"\nurl = \"https://a\""),
               "postern.toml:8: [endpoint.shop] secret is missing", ""},
+        Wrong{"WeakSecret",
+              endpoint_with("kind = \"webhook\"\nurl = \"https://a\"\nsecret = \"file:admin.key\""),
+              "postern.toml:11: [endpoint.shop] secret", "whsec_"},
+        Wrong{"PlainHttp", endpoint_with("kind = \"webhook\"\nurl = \"http://a\""),
+              "postern.toml:10: [endpoint.shop] url", "insecure_http"},
+        Wrong{"NoUser", endpoint_with("kind = \"amqp\"\nurl = \"amqp://broker/\""),
+              "postern.toml:10: [endpoint.shop] url", ""},
+        Wrong{"NoTopic", endpoint_with("kind = \"kafka\"\nurl = \"kafka://a\""),
+              "postern.toml:10: [endpoint.shop] url", "topic"},
+        Wrong{"Flag", endpoint_with("kind = \"kafka\"\nurl = \"kafka://a/t\"\npaused = \"yes\""),
+              "postern.toml:11: [endpoint.shop] paused", "true or false"},
         Wrong{"Event",
-              endpoint_with("kind = \"amqp\"\nurl = \"amqp://a\"\nevents = [\"order.payd\"]"),
+              endpoint_with("kind = \"kafka\"\nurl = \"kafka://a/t\"\nevents = [\"order.payd\"]"),
               "postern.toml:11: [endpoint.shop] events", "order.paid"},
         Wrong{"Account",
-              endpoint_with("kind = \"amqp\"\nurl = \"amqp://a\"\naccounts = [\"wechat\"]"),
+              endpoint_with("kind = \"kafka\"\nurl = \"kafka://a/t\"\naccounts = [\"wechat\"]"),
               "postern.toml:11: [endpoint.shop] accounts", ""}),
     [](const auto& test) { return test.param.name; });
 

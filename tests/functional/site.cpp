@@ -36,6 +36,7 @@ api_key = "file:admin.key"
     config += signer(platform).settings("keys").value();
   }
   folder_.write("admin.key", kApiKey);
+  folder_.write("webhook.key", kWebhookSecret);
   folder_.write("postern.toml", config + std::string(further));
 }
 

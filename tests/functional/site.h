@@ -13,6 +13,9 @@ namespace postern::functional {
 
 inline constexpr std::string_view kApiKey = "functional-tests-0123456789abcdef";
 
+inline constexpr std::string_view kWebhookSecret =
+    "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY=";
+
 /// The signer of a platform, with keys made once per process: making them takes a while.
 [[nodiscard]] const simulate::Signer& signer(simulate::Platform platform);
 

@@ -11,6 +11,7 @@ made here, from the protocol's description, with Python's own hmac.
 With --planted the daemon is deliberately wrong, and the test passes only if the checker reports it.
 """
 import argparse
+import base64
 import concurrent.futures
 import hashlib
 import hmac
@@ -209,7 +210,8 @@ def main():
 def run(args, rng, folder):
     (folder / "wechat.key").write_text(API_KEY)
     (folder / "admin.key").write_text(ADMIN_KEY)
-    for key in ("wechat.key", "admin.key"):
+    (folder / "webhook.key").write_text("whsec_" + base64.b64encode(bytes(32)).decode())
+    for key in ("wechat.key", "admin.key", "webhook.key"):
         (folder / key).chmod(0o600)
     (folder / "postern.toml").write_text(f"""
 [server]
@@ -230,7 +232,9 @@ sign_types = ["HMAC-SHA256"]
 [endpoint.shop]
 kind = "webhook"
 url = "http://127.0.0.1:9/events"
-secret = "file:admin.key"
+secret = "file:webhook.key"
+insecure_http = true
+paused = true
 events = ["order.*"]
 """)
     daemon, orders = Daemon(args.postern, folder), Orders(rng)

@@ -58,7 +58,8 @@ url = "sqlite:unused.db"
 [endpoint.all]
 kind = "webhook"
 url = "http://127.0.0.1:9/events"
-secret = "file:admin.key"
+insecure_http = true
+secret = "file:webhook.key"
 events = ["order.*"]
 )";
 
@@ -104,6 +105,9 @@ Messages::Messages() {
   POSTERN_CHECK(
       simulate::write_private_file(folder.path() / "admin.key", "simulated-admin-key-0123456789")
           .has_value());
+  POSTERN_CHECK(simulate::write_private_file(folder.path() / "webhook.key",
+                                             "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY=")
+                    .has_value());
   app::Config config = must(app::parse_config(text, folder.path() / "postern.toml"));
   policy_ = std::make_shared<const ledger::Policy>(config.policy());
   for (app::AccountConfig& account : config.accounts) {

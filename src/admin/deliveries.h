@@ -1,0 +1,31 @@
+#pragma once
+
+#include <functional>
+
+#include "admin/present.h"
+#include "admin/read_worker.h"
+#include "admin/router.h"
+#include "base/clock.h"
+#include "store/store.h"
+
+namespace postern::admin {
+
+/// What the resources of deliveries and events are made of; all of it outlives the router.
+struct DeliveriesContext {
+  store::Store& store;
+  const Clock& clock;
+  ReadWorker& reads;
+  const Presenter& presenter;
+  /// Called when a delivery became due by hand.
+  std::function<void()> wake;
+};
+
+/// GET /v1/deliveries?state=&endpoint=&before=&limit=: newest first.
+/// GET /v1/deliveries/{id}: one, with its tries.
+/// POST /v1/deliveries/{id}/retry: due now; one that ended is revived. Each asking counts.
+/// POST /v1/deliveries/{id}/cancel: ends it.
+/// GET /v1/events?after=&limit=: the pull feed, oldest first, for consumers that cannot be called.
+/// The cursor of an event is its id; `next_after` is where to go on, also when nothing came.
+void add_deliveries(Router& router, DeliveriesContext context);
+
+}  // namespace postern::admin

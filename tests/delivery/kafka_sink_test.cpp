@@ -1,0 +1,416 @@
+// Goal: the Kafka sink's answers are what is in the log, whatever the brokers do.
+// Method: librdkafka's mock cluster, which speaks Kafka's protocol over TCP; the test injects
+// errors, delays and outages there, and reads the topic back as a consumer.
+#include "delivery/kafka_sink.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+#include <array>
+#include <memory>
+#include <set>
+#include <stdexcept>
+#include <thread>
+
+#include "base/system.h"
+#include "tests/delivery/answers.h"
+
+namespace postern::delivery {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::AnyOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Key;
+using ::testing::Not;
+using ::testing::Pair;
+using ::testing::SizeIs;
+using Verdict = Answer::Verdict;
+
+// Numbers of requests. Source: Apache Kafka, protocol guide, "API Keys".
+constexpr std::int16_t kProduceRequest = 0;
+constexpr std::int16_t kInitProducerIdRequest = 22;
+
+struct ConsumedRecord {
+  std::string key;
+  std::string body;
+  std::map<std::string, std::string> headers;
+  int partition = -1;
+};
+
+/// One broker. Topics are there as soon as a producer asks for them, with four partitions. Calls of
+/// the mock cluster itself take up to a second each.
+class MockKafka {
+ public:
+  static constexpr int kPartitions = 4;
+  MockKafka() : owner_(make_handle(RD_KAFKA_PRODUCER, {{"log_level", "3"}})) {
+    cluster_ = rd_kafka_mock_cluster_new(owner_, 1);
+  }
+  ~MockKafka() {
+    rd_kafka_mock_cluster_destroy(cluster_);
+    rd_kafka_destroy(owner_);
+  }
+  MockKafka(const MockKafka&) = delete;
+  MockKafka& operator=(const MockKafka&) = delete;
+
+  /// Up and without errors.
+  void heal() {
+    rd_kafka_mock_clear_request_errors(cluster_, kProduceRequest);
+    rd_kafka_mock_clear_request_errors(cluster_, kInitProducerIdRequest);
+    if (is_down_) set_up();
+  }
+  [[nodiscard]] std::string brokers() const { return rd_kafka_mock_cluster_bootstraps(cluster_); }
+  void set_down() {
+    rd_kafka_mock_broker_set_down(cluster_, 1);
+    is_down_ = true;
+  }
+  void set_up() {
+    rd_kafka_mock_broker_set_up(cluster_, 1);
+    is_down_ = false;
+  }
+  /// The next `count` requests of this kind are answered with `error`.
+  void fail(std::int16_t request, rd_kafka_resp_err_t error, std::size_t count = 1) {
+    const std::vector<rd_kafka_resp_err_t> errors(count, error);
+    rd_kafka_mock_push_request_errors_array(cluster_, request, count, errors.data());
+  }
+  /// The next request of this kind is done, but its answer comes late.
+  void delay(std::int16_t request, milliseconds time) {
+    rd_kafka_mock_broker_push_request_error_rtts(
+        cluster_, 1, request, 1, RD_KAFKA_RESP_ERR_NO_ERROR, static_cast<int>(time.count()));
+  }
+  /// All that is in the topic, in order within each partition.
+  [[nodiscard]] std::vector<ConsumedRecord> read_all(const std::string& topic) const {
+    rd_kafka_t* consumer = make_handle(
+        RD_KAFKA_CONSUMER,
+        {{"bootstrap.servers", brokers()}, {"group.id", "test"}, {"enable.partition.eof", "true"}});
+    rd_kafka_poll_set_consumer(consumer);
+    rd_kafka_topic_partition_list_t* all = rd_kafka_topic_partition_list_new(kPartitions);
+    for (int i = 0; i < kPartitions; ++i) {
+      rd_kafka_topic_partition_list_add(all, topic.c_str(), i)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    }
+    rd_kafka_assign(consumer, all);
+    rd_kafka_topic_partition_list_destroy(all);
+    std::vector<ConsumedRecord> records;
+    for (int ended = 0, tries = 0; ended < kPartitions && tries < 5000; ++tries) {
+      rd_kafka_message_t* message = rd_kafka_consumer_poll(consumer, 1000);
+      if (message == nullptr) continue;
+      if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) ++ended;
+      if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) records.push_back(to_record(*message));
+      rd_kafka_message_destroy(message);
+    }
+    rd_kafka_destroy(consumer);
+    return records;
+  }
+
+ private:
+  [[nodiscard]] static rd_kafka_t* make_handle(rd_kafka_type_t type,
+                                               const std::map<std::string, std::string>& settings) {
+    rd_kafka_conf_t* conf = rd_kafka_conf_new();
+    std::array<char, 256> text{};
+    for (const auto& [name, value] : settings) {
+      rd_kafka_conf_set(conf, name.c_str(), value.c_str(), text.data(), text.size());
+    }
+    rd_kafka_t* handle = rd_kafka_new(type, conf, text.data(), text.size());
+    if (handle == nullptr) throw std::runtime_error(text.data());
+    return handle;
+  }
+  [[nodiscard]] static ConsumedRecord to_record(const rd_kafka_message_t& message) {
+    const auto text = [](const void* data, std::size_t size) {
+      return std::string(static_cast<const char*>(data), size);
+    };
+    ConsumedRecord record{.key = text(message.key, message.key_len),
+                          .body = text(message.payload, message.len),
+                          .partition = message.partition};
+    rd_kafka_headers_t* headers = nullptr;
+    if (rd_kafka_message_headers(&message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      const char* name = nullptr;
+      const void* value = nullptr;
+      std::size_t size = 0;
+      for (std::size_t i = 0;
+           rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+           ++i) {
+        record.headers[name] = text(value, size);
+      }
+    }
+    return record;
+  }
+
+  rd_kafka_t* const owner_;
+  rd_kafka_mock_cluster_t* cluster_ = nullptr;
+  bool is_down_ = false;
+};
+
+class KafkaSink : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { kafka = std::make_unique<MockKafka>(); }
+  static void TearDownTestSuite() { kafka.reset(); }
+  void SetUp() override { kafka->heal(); }
+  [[nodiscard]] std::vector<ConsumedRecord> read_all() const { return kafka->read_all(topic_); }
+  [[nodiscard]] std::multiset<std::string> read_ids() const {
+    std::multiset<std::string> ids;
+    for (const ConsumedRecord& record : read_all()) ids.insert(record.headers.at("ce_id"));
+    return ids;
+  }
+  [[nodiscard]] KafkaSinkOptions options() const {
+    return {.endpoint = "shop",
+            .brokers = kafka->brokers(),
+            .topic = topic_,
+            // So that the tests need not wait for an outage's end as a merchant would.
+            .properties = {{"reconnect.backoff.ms", "50"}, {"reconnect.backoff.max.ms", "100"}},
+            .deadline = seconds(15)};
+  }
+  [[nodiscard]] std::unique_ptr<Sink> make(KafkaSinkOptions from) {
+    auto sink = make_kafka_sink(std::move(from), clock_, random_, log_);
+    EXPECT_TRUE(sink.has_value()) << sink.error().code << " " << sink.error().detail;
+    return std::move(*sink);
+  }
+  [[nodiscard]] Error refusal(KafkaSinkOptions from) {
+    auto sink = make_kafka_sink(std::move(from), clock_, random_, log_);
+    return sink ? Error{.code = "made"} : sink.error();
+  }
+  [[nodiscard]] bool delivers_within(Sink& sink, seconds time, int first_number) {
+    const MonotonicTime end = clock_.monotonic() + time;
+    while (clock_.monotonic() < end) {
+      const Answer answer = answers_.send_and_wait(sink, test_message(first_number++));
+      if (answer.verdict == Verdict::kDelivered) return true;
+      std::this_thread::sleep_for(milliseconds(50));
+    }
+    return false;
+  }
+
+  static inline std::unique_ptr<MockKafka> kafka;
+  const std::string topic_ = ::testing::UnitTest::GetInstance()->current_test_info()->name();
+  SystemClock clock_;
+  SystemRandom random_;
+  KeptLog log_;
+  Answers answers_;
+};
+
+// P7: per order, first deliveries keep sequence.
+TEST_F(KafkaSink, DeliversEachMessageOnceInTheOrderOfItsKey) {
+  const auto sink = make(options());
+  constexpr int kOrders = 30;
+  constexpr int kEvents = 20;
+  for (int sequence = 1; sequence <= kEvents; ++sequence) {
+    for (int order = 0; order < kOrders; ++order) {
+      Message message = test_message(order * 1000 + sequence);
+      message.merchant_order_id = fmt::format("T{}", order);
+      message.sequence = sequence;
+      answers_.send(*sink, std::move(message));
+    }
+  }
+  ASSERT_TRUE(answers_.wait());
+  EXPECT_TRUE(answers_.is_once_each());
+  EXPECT_THAT(answers_.codes(), ElementsAre(Pair("confirmed", kOrders * kEvents)));
+
+  const std::vector<ConsumedRecord> records = read_all();
+  ASSERT_THAT(records, SizeIs(kOrders * kEvents));
+  std::map<std::string, std::vector<int>> sequences;
+  std::map<std::string, std::set<int>> partitions;
+  std::set<int> used;
+  for (const ConsumedRecord& record : records) {
+    sequences[record.key].push_back(std::stoi(record.headers.at("ce_posternsequence")));
+    partitions[record.key].insert(record.partition);
+    used.insert(record.partition);
+  }
+  EXPECT_THAT(sequences, SizeIs(kOrders));
+  for (const auto& [key, found] : sequences) {
+    EXPECT_THAT(found, SizeIs(kEvents)) << key;
+    EXPECT_TRUE(std::ranges::is_sorted(found)) << key;
+    EXPECT_THAT(partitions[key], SizeIs(1)) << key;
+  }
+  EXPECT_THAT(used, SizeIs(MockKafka::kPartitions));
+}
+
+TEST_F(KafkaSink, CarriesTheAttributesAsHeaders) {
+  ASSERT_EQ(answers_.send_and_wait(*make(options()), test_message(42)).verdict,
+            Verdict::kDelivered);
+  const std::vector<ConsumedRecord> records = read_all();
+  ASSERT_THAT(records, SizeIs(1));
+  EXPECT_EQ(records[0].key, "T42");
+  EXPECT_EQ(records[0].body, R"({"number":42})");
+  EXPECT_THAT(records[0].headers,
+              ElementsAre(Pair("ce_id", "evt_test_42"), Pair("ce_posternmerchant", "shop"),
+                          Pair("ce_posternsequence", "42"), Pair("ce_source", "/postern/alipay"),
+                          Pair("ce_specversion", "1.0"), Pair("ce_subject", "T42"),
+                          Pair("ce_time", "2027-01-15T08:00:00.123Z"),
+                          Pair("ce_type", "order.paid"), Pair("content-type", "application/json")));
+}
+
+TEST_F(KafkaSink, PassingErrorsAndLostConnectionsMakeNoSecondCopy) {
+  const auto sink = make(options());
+  kafka->fail(kProduceRequest, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, 2);
+  EXPECT_EQ(answers_.send_and_wait(*sink, test_message(1)).code, "confirmed");
+  kafka->fail(kProduceRequest, RD_KAFKA_RESP_ERR__TRANSPORT, 2);
+  EXPECT_EQ(answers_.send_and_wait(*sink, test_message(2)).code, "confirmed");
+  EXPECT_THAT(read_ids(), ElementsAre("evt_test_1", "evt_test_2"));
+}
+
+TEST_F(KafkaSink, WhatTheBrokerRefusesIsNotDelivered) {
+  const auto sink = make(options());
+  kafka->fail(kProduceRequest, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+  const Answer answer = answers_.send_and_wait(*sink, test_message(1));
+  EXPECT_EQ(answer.verdict, Verdict::kNotDelivered);
+  EXPECT_EQ(answer.code, "topic_authorization_failed");
+  EXPECT_TRUE(delivers_within(*sink, seconds(10), 100));
+  EXPECT_THAT(read_ids(), Not(Contains("evt_test_1")));
+}
+
+TEST_F(KafkaSink, PersistentlyTooFewReplicasIsNotDelivered) {
+  KafkaSinkOptions changed = options();
+  changed.deadline = seconds(2);
+  const auto sink = make(changed);
+  kafka->fail(kProduceRequest, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, 1000);
+  const Answer answer = answers_.send_and_wait(*sink, test_message(1));
+  EXPECT_EQ(answer.verdict, Verdict::kNotDelivered);
+  EXPECT_EQ(answer.code, "timed_out");
+  EXPECT_THAT(read_ids(), IsEmpty());
+}
+
+TEST_F(KafkaSink, AnswerThatComesTooLateIsUnknown) {
+  KafkaSinkOptions changed = options();
+  changed.deadline = seconds(2);
+  const auto sink = make(changed);
+  ASSERT_EQ(answers_.send_and_wait(*sink, test_message(1)).code, "confirmed");
+  kafka->delay(kProduceRequest, seconds(6));
+  const Answer answer = answers_.send_and_wait(*sink, test_message(2));
+  EXPECT_EQ(answer.verdict, Verdict::kUnknown);
+  EXPECT_EQ(answer.code, "timed_out");
+  // It is there: kNotDelivered would have been a lie.
+  EXPECT_THAT(read_ids(), Contains("evt_test_2"));
+}
+
+// P13: an outage is told as it is, and ends by itself.
+TEST_F(KafkaSink, OutageIsNotDeliveredAndPasses) {
+  kafka->set_down();
+  KafkaSinkOptions changed = options();
+  changed.deadline = seconds(1);
+  const auto sink = make(changed);
+  for (int i = 0; i < 20; ++i) answers_.send(*sink, test_message(i));
+  ASSERT_TRUE(answers_.wait(seconds(5)));
+  EXPECT_THAT(answers_.codes(), ElementsAre(Pair("timed_out", 20)));
+  EXPECT_THAT(answers_.ids(Verdict::kNotDelivered), SizeIs(20));
+  kafka->set_up();
+  EXPECT_TRUE(delivers_within(*sink, seconds(10), 100));
+
+  kafka->set_down();
+  EXPECT_NE(answers_.send_and_wait(*sink, test_message(200)).verdict, Verdict::kDelivered);
+  kafka->set_up();
+  EXPECT_TRUE(delivers_within(*sink, seconds(10), 300));
+  EXPECT_TRUE(answers_.is_once_each());
+  const std::multiset<std::string> there = read_ids();
+  for (const std::string& id : answers_.ids(Verdict::kDelivered)) {
+    EXPECT_EQ(there.count(id), 1U) << id;
+  }
+  for (const std::string& id : answers_.ids(Verdict::kNotDelivered)) {
+    EXPECT_EQ(there.count(id), 0U) << id;
+  }
+}
+
+TEST_F(KafkaSink, RefusesMoreThanItsQueueHoldsAndWhatIsTooLarge) {
+  kafka->set_down();
+  KafkaSinkOptions changed = options();
+  changed.queue_max = 5;
+  changed.deadline = seconds(1);
+  const auto sink = make(changed);
+  for (int i = 0; i < 8; ++i) answers_.send(*sink, test_message(i));
+  Message large = test_message(100);
+  large.body.assign(2'000'000, 'x');
+  EXPECT_EQ(answers_.send_and_wait(*sink, std::move(large)).code, "message_too_large");
+  EXPECT_EQ(answers_.codes()["queue_full"], 3) << "refusals are prompt";
+  ASSERT_TRUE(answers_.wait(seconds(5)));
+  EXPECT_THAT(answers_.codes(), ElementsAre(Pair("message_too_large", 1), Pair("queue_full", 3),
+                                            Pair("timed_out", 5)));
+  EXPECT_THAT(answers_.ids(Verdict::kNotDelivered), SizeIs(9));
+}
+
+TEST_F(KafkaSink, MakesANewProducerAfterAFatalError) {
+  kafka->fail(kInitProducerIdRequest, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED);
+  const auto sink = make(options());
+  const Answer first = answers_.send_and_wait(*sink, test_message(1));
+  EXPECT_EQ(first.verdict, Verdict::kNotDelivered);
+  EXPECT_EQ(first.code, "fatal");
+  EXPECT_EQ(log_.count("kafka_producer_failed"), 1);
+  EXPECT_TRUE(delivers_within(*sink, seconds(10), 100));
+  EXPECT_TRUE(answers_.is_once_each());
+  EXPECT_THAT(read_ids(), Not(Contains("evt_test_1")));
+}
+
+TEST_F(KafkaSink, DestructionAnswersEverything) {
+  auto sink = make(options());
+  ASSERT_EQ(answers_.send_and_wait(*sink, test_message(0)).code, "confirmed");
+  kafka->delay(kProduceRequest, seconds(3));
+  answers_.send(*sink, test_message(1));
+  std::this_thread::sleep_for(milliseconds(500));
+  for (int i = 2; i <= 100; ++i) answers_.send(*sink, test_message(i));
+  sink.reset();
+  EXPECT_TRUE(answers_.is_once_each());
+  EXPECT_EQ(answers_.all()["evt_test_1"].front().verdict, Verdict::kUnknown);
+  const std::multiset<std::string> there = read_ids();
+  for (const std::string& id : answers_.ids(Verdict::kNotDelivered)) {
+    EXPECT_EQ(there.count(id), 0U) << id;
+  }
+}
+
+TEST_F(KafkaSink, NeedsNoBrokerToBeMade) {
+  KafkaSinkOptions changed = options();
+  changed.brokers = "127.0.0.1:1";
+  changed.deadline = seconds(1);
+  const Answer answer = answers_.send_and_wait(*make(changed), test_message(1));
+  EXPECT_EQ(answer.verdict, Verdict::kNotDelivered);
+  EXPECT_EQ(answer.code, "timed_out");
+}
+
+TEST_F(KafkaSink, RefusesPropertiesThatItsPromisesRestOn) {
+  for (const std::string_view name : kafka_reserved_properties()) {
+    KafkaSinkOptions changed = options();
+    changed.properties[std::string(name)] = "1";
+    const Error error = refusal(changed);
+    EXPECT_EQ(error.code, "kafka_property_reserved") << name;
+    EXPECT_THAT(error.detail, HasSubstr(std::string(name)));
+  }
+  KafkaSinkOptions changed = options();
+  changed.secret_properties["acks"] = Secret("0");
+  EXPECT_EQ(refusal(changed).code, "kafka_property_reserved");
+}
+
+TEST_F(KafkaSink, RefusesOptionsThatCannotWorkAndQuotesNoSecret) {
+  KafkaSinkOptions changed = options();
+  changed.properties["no.such.property"] = "1";
+  EXPECT_EQ(refusal(changed).code, "kafka_property_refused");
+  changed = options();
+  changed.secret_properties["ssl.key.pem"] = Secret("s3cret-word");
+  changed.properties["security.protocol"] = "ssl";
+  Error error = refusal(changed);
+  EXPECT_THAT(error.code, AnyOf("kafka_property_refused", "kafka_options_refused"));
+  EXPECT_THAT(error.detail, Not(HasSubstr("s3cret-word")));
+  changed = options();
+  changed.secret_properties["socket.timeout.ms"] = Secret("s3cret-word");
+  error = refusal(changed);
+  EXPECT_EQ(error.code, "kafka_property_refused");
+  EXPECT_THAT(error.detail, Not(HasSubstr("s3cret-word")));
+  changed = options();
+  changed.properties["security.protocol"] = "ssl";
+  changed.properties["ssl.ca.location"] = "/nowhere/ca.pem";
+  EXPECT_EQ(refusal(changed).code, "kafka_options_refused");
+  changed = options();
+  changed.brokers.clear();
+  EXPECT_EQ(refusal(changed).code, "kafka_brokers_missing");
+  changed = options();
+  changed.topic = "a topic";
+  EXPECT_EQ(refusal(changed).code, "kafka_topic_malformed");
+  changed = options();
+  changed.queue_max = 0;
+  EXPECT_EQ(refusal(changed).code, "kafka_limits_malformed");
+  EXPECT_THAT(log_.text(), Not(HasSubstr("s3cret-word")));
+}
+
+}  // namespace
+}  // namespace postern::delivery
