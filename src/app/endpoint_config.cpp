@@ -40,6 +40,7 @@ constexpr std::int64_t kConcurrencyMax = 64;
   if (events.empty()) events.emplace_back("*");
   if (!std::ranges::all_of(events, names_an_event)) {
     std::vector<std::string_view> names;
+    names.reserve(core::kEventTypes.size());
     for (const core::EventType type : core::kEventTypes) names.push_back(core::name(type));
     return wrong(section, "events",
                  fmt::format("write names of events, or a beginning and a star such as "

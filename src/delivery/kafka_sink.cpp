@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -149,7 +150,7 @@ class KafkaSink final : public Sink {
     parts[3].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
     parts[3].u.i = RD_KAFKA_MSG_F_COPY;
     parts[4].vtype = RD_KAFKA_VTYPE_OPAQUE;
-    parts[4].u.ptr = reinterpret_cast<void*>(static_cast<std::uintptr_t>(number));
+    parts[4].u.ptr = std::bit_cast<void*>(static_cast<std::uintptr_t>(number));
     parts[5].vtype = RD_KAFKA_VTYPE_HEADERS;
     parts[5].u.headers = headers.get();
     rd_kafka_error_t* error = rd_kafka_produceva(producer_.get(), parts.data(), parts.size());
@@ -289,7 +290,8 @@ class KafkaSink final : public Sink {
       const bool certain = rd_kafka_message_status(&report) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
       given = {.verdict = certain ? Answer::Verdict::kNotDelivered : Answer::Verdict::kUnknown,
                .code = code_of(report.err),
-               .excerpt = make_excerpt(rd_kafka_message_errstr(&report))};
+               // Not rd_kafka_message_errstr: that is a consumer's, and would give our own payload.
+               .excerpt = make_excerpt(rd_kafka_err2str(report.err))};
       const bool purged = report.err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
                           report.err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
       if (purged) given.code = fatal_ ? "fatal" : "shutting_down";

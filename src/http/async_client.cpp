@@ -51,7 +51,7 @@ using Reach = ClientFailure::Reach;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 /// Of one name; further ones are neither tried nor needed.
 constexpr std::size_t kAddressesMax = 16;
-constexpr std::size_t kReadBytes = 8 * 1024;
+constexpr std::size_t kReadBytes = std::size_t{8} * 1024;
 
 [[nodiscard]] Error failure(std::string_view code, std::string detail) {
   return Error{ErrorClass::kRetryable, code, std::move(detail)};
@@ -70,6 +70,8 @@ constexpr std::size_t kReadBytes = 8 * 1024;
 /// means that the other side has closed it, or is about to.
 [[nodiscard]] bool is_silent(tcp::socket& socket) {
   char byte = 0;
+  // It cannot block: MSG_DONTWAIT.
+  // NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection)
   const ssize_t got = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }

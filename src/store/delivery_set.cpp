@@ -73,11 +73,11 @@ void DeliverySet::promote(RowId id, TimePoint now) {
 
 void DeliverySet::put(LoadedDelivery delivery) {
   const RowId id = delivery.row.id;
-  loaded_.try_emplace(id, std::move(delivery));
+  loaded_.emplace(id, std::move(delivery));
 }
 
 void DeliverySet::put_chain(const ChainKey& key, Chain chain) {
-  chains_.try_emplace(key, std::move(chain));
+  chains_.emplace(key, std::move(chain));
 }
 
 void DeliverySet::put_claimable(const EndpointName& endpoint, RowId id) {

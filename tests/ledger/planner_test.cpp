@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <cstdlib>
 #include <numeric>
 
 #include "tests/core/facts.h"
@@ -399,7 +400,12 @@ TEST(Record, EveryPermutationWithDuplicatesEndsInTheSameOrder) {
       ASSERT_EQ(writes.events[i].sequence, static_cast<std::int64_t>(i) + 1);
     }
   };
+  // Sanitizers look at the memory of some; a prime stride meets every beginning.
+  const char* const given = std::getenv("POSTERN_PERMUTATION_STRIDE");
+  const int stride = given == nullptr ? 1 : std::max(1, std::atoi(given));
+  int turn = 0;
   do {
+    if (turn++ % stride != 0) continue;
     run(order);
     if (::testing::Test::HasFatalFailure()) return;
   } while (std::ranges::next_permutation(order).found);

@@ -102,6 +102,7 @@ Result<std::vector<RowId>> FactKeys::find(const std::vector<const std::string*>&
     }
   }
   std::vector<RowId> facts;
+  facts.reserve(found.size());
   for (const Entry& entry : found) facts.push_back(entry.fact);
   std::ranges::sort(facts);
   const auto repeated = std::ranges::unique(facts);
