@@ -83,7 +83,7 @@ void wish(const DeliveriesContext& context, delivery::Wish wish, const Call& cal
       context.presenter.parse(call.captures.front(), kDeliveryPrefix);
   if (!id) return respond(not_found());
   context.store.submit(delivery::wish_command(
-      *id, wish, std::string(kKeyOwner), context.clock.now(),
+      *id, wish, std::string(kKeyOwner), context.store.tag(), context.clock.now(),
       [id = *id, &presenter = context.presenter, wake = context.wake,
        respond = std::move(respond)](Result<delivery::Wished> wished) mutable {
         if (!wished) return respond(error_reply(wished.error()));
@@ -131,7 +131,7 @@ void list_events(const DeliveriesContext& context, const Call& call, Responder r
 
 }  // namespace
 
-void add_deliveries(Router& router, DeliveriesContext context) {
+void add_deliveries(Router& router, const DeliveriesContext& context) {
   router.add("GET", "/v1/deliveries", [context](const Call& call, Responder respond) {
     list_deliveries(context, call, std::move(respond));
   });

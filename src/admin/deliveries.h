@@ -26,6 +26,6 @@ struct DeliveriesContext {
 /// POST /v1/deliveries/{id}/cancel: ends it.
 /// GET /v1/events?after=&limit=: the pull feed, oldest first, for consumers that cannot be called.
 /// The cursor of an event is its id; `next_after` is where to go on, also when nothing came.
-void add_deliveries(Router& router, DeliveriesContext context);
+void add_deliveries(Router& router, const DeliveriesContext& context);
 
 }  // namespace postern::admin

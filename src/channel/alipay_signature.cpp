@@ -101,7 +101,9 @@ Result<AlipayMatch> verify_alipay_form(const Fields& fields, crypto::SignatureSc
       if (signer.key->verify(scheme, text, signature)) return AlipayMatch{rule.cover, signer.id};
     }
   }
-  return rejected("signature_not_verified", "no platform key signed this; see `postern explain`");
+  return rejected(
+      "signature_not_verified",
+      "no platform key signed this: is the platform's own key configured, not the application's?");
 }
 
 std::string alipay_cert_sn(const crypto::Certificate& certificate) {

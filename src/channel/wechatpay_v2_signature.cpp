@@ -18,7 +18,7 @@ using crypto::DigestAlgorithm;
 
 constexpr std::size_t kMd5HexBytes = 32;
 constexpr std::size_t kSha256HexBytes = 64;
-constexpr std::size_t kRefundTextBytesMax = 16 * 1024;
+constexpr std::size_t kRefundTextBytesMax = std::size_t{16} * 1024;
 
 /// A Secret, since it ends with the key. Reserved in full: growing would leave copies behind.
 [[nodiscard]] Secret signing_text(const Fields& fields, const Secret& api_key) {
@@ -92,7 +92,9 @@ Result<WechatpayV2Match> verify_wechatpay_v2(const Fields& fields, std::span<con
     const Result<std::string> expected = sign_wechatpay_v2(fields, type, api_keys[i]);
     if (expected && crypto::equal_constant_time(*expected, sign)) return WechatpayV2Match{type, i};
   }
-  return rejected("signature_not_verified", "no API key signed this; see `postern explain`");
+  return rejected("signature_not_verified",
+                  "no API key signed this: is it the key of this merchant, and the sign type one "
+                  "of sign_types?");
 }
 
 Result<std::string> decrypt_wechatpay_v2_refund(std::string_view req_info, const Secret& api_key) {

@@ -8,6 +8,10 @@ void Breaker::succeeded() {
   *this = Breaker{};
 }
 
+void Breaker::answered() {
+  if (is_open()) succeeded();
+}
+
 void Breaker::failed(MonotonicTime now) {
   ++failures_;
   if (!is_open()) return;

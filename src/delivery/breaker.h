@@ -17,6 +17,8 @@ class Breaker {
   static constexpr std::chrono::milliseconds kPauseMax{300'000};
 
   void succeeded();
+  /// It refused a message: it is there, so an open breaker closes; else nothing is known.
+  void answered();
   void failed(MonotonicTime now);
 
   /// How many tries may be under way at once, `limit` being the usual number.

@@ -19,8 +19,8 @@ std::vector<CloudEventHeader> cloud_event_headers(const Message& message, std::s
   add("specversion", "1.0");
   add("id", message.id);
   add("type", message.type);
-  // A URI reference: an account's name may hold characters that a path segment may not.
-  add("source", "/postern/" + boost::urls::encode(message.account, boost::urls::unreserved_chars));
+  // A URI reference: a merchant's name may hold characters that a path segment may not.
+  add("source", "/postern/" + boost::urls::encode(message.merchant, boost::urls::unreserved_chars));
   add("subject", message.merchant_order_id);
   add("time", format_rfc3339(message.created_at));
   add("posternsequence", fmt::format("{}", message.sequence));

@@ -23,8 +23,8 @@ inline constexpr std::string_view kCloudEventsKafkaPrefix = "ce_";
 inline constexpr std::string_view kCloudEventsContentType = "application/json";
 
 /// The context attributes of `message` in binary mode (the body stays as it is): specversion, id,
-/// type, source ("/postern/<account>", percent-encoded), subject (the merchant order id), time, and
-/// the extensions posternsequence (decimal) and posternmerchant. Every value is a string.
+/// type, source ("/postern/<merchant>", percent-encoded), subject (the merchant order id), time,
+/// and the extensions posternsequence (decimal) and posternmerchant. Every value is a string.
 /// @thread any; pure
 /// @source CloudEvents 1.0.2, sections "Required attributes", "Optional attributes"
 [[nodiscard]] std::vector<CloudEventHeader> cloud_event_headers(const Message& message,

@@ -73,14 +73,15 @@ class EndCommand final : public store::Command {
     if (loaded == nullptr) return;
     DeliveryRow row = loaded->row;
     if (row.state != DeliveryState::kReady || row.lease != ending_.lease) return;
-    const store::RowId order = row.order;
-    ++row.tries;
+    const store::RowId event = loaded->event.id;
+    if (ending_.decision.kind != Decision::Kind::kReleased) ++row.tries;
     row.reason = ending_.decision.reason;
     switch (ending_.decision.kind) {
       case Decision::Kind::kDelivered:
         row.state = DeliveryState::kDelivered;
         break;
       case Decision::Kind::kRetry:
+      case Decision::Kind::kReleased:
         row.due_at = ending_.decision.due_at;
         break;
       case Decision::Kind::kDead:
@@ -89,17 +90,17 @@ class EndCommand final : public store::Command {
     }
     working.update_delivery(row, ending_.now);
     (void)working.add_try(ending_.tried);
-    if (ending_.decision.kind == Decision::Kind::kDead) raise_dead(working, order);
+    if (ending_.decision.kind == Decision::Kind::kDead) raise_dead(working, row, event);
   }
 
   void finish(Commit outcome) noexcept override { done_(outcome); }
 
  private:
-  void raise_dead(WorkingSet& working, store::RowId order) const {
+  void raise_dead(WorkingSet& working, const DeliveryRow& row, store::RowId event) const {
     working.raise_incident(
         {.kind = core::IncidentKind::kDeliveryDead,
-         .subject = fmt::format("{}/{}", ending_.endpoint.text(), ending_.event_id),
-         .order = order,
+         .subject = dead_subject(row.endpoint, ending_.tag, event),
+         .order = row.order,
          .detail = fmt::format("Every try failed, the last with {}. Mend the endpoint, then retry "
                                "the delivery.",
                                ending_.decision.reason),
@@ -132,11 +133,30 @@ class GoneCommand final : public store::Command {
   TimePoint now_;
 };
 
+class BackCommand final : public store::Command {
+ public:
+  explicit BackCommand(EndpointName endpoint) : endpoint_(std::move(endpoint)) {}
+
+  store::KeySet keys() const override { return {}; }
+  void plan(WorkingSet& working) override {
+    working.resolve_incident(core::IncidentKind::kEndpointGone, endpoint_.text());
+  }
+  void finish(Commit) noexcept override {}
+
+ private:
+  EndpointName endpoint_;
+};
+
 class WishCommand final : public store::Command {
  public:
-  WishCommand(store::RowId delivery, Wish wish, std::string by, TimePoint now,
+  WishCommand(store::RowId delivery, Wish wish, std::string by, std::string tag, TimePoint now,
               std::move_only_function<void(Result<Wished>)> done)
-      : delivery_(delivery), wish_(wish), by_(std::move(by)), now_(now), done_(std::move(done)) {}
+      : delivery_(delivery),
+        wish_(wish),
+        by_(std::move(by)),
+        tag_(std::move(tag)),
+        now_(now),
+        done_(std::move(done)) {}
 
   store::KeySet keys() const override {
     store::KeySet keys;
@@ -151,6 +171,10 @@ class WishCommand final : public store::Command {
       return;
     }
     DeliveryRow row = loaded->row;
+    if (wish_ == Wish::kRetry && row.state == DeliveryState::kDead) {
+      working.resolve_incident(core::IncidentKind::kDeliveryDead,
+                               dead_subject(row.endpoint, tag_, loaded->event.id));
+    }
     wished_ = wish_ == Wish::kRetry ? retry(row) : cancel(row);
     if (wished_ == Wished::kDone) working.update_delivery(row, now_);
   }
@@ -198,6 +222,7 @@ class WishCommand final : public store::Command {
   store::RowId delivery_;
   Wish wish_;
   std::string by_;
+  std::string tag_;
   TimePoint now_;
   std::move_only_function<void(Result<Wished>)> done_;
   Wished wished_ = Wished::kNotThere;
@@ -220,10 +245,19 @@ std::unique_ptr<store::Command> gone_command(EndpointName endpoint, TimePoint no
   return std::make_unique<GoneCommand>(std::move(endpoint), now);
 }
 
+std::unique_ptr<store::Command> back_command(EndpointName endpoint) {
+  return std::make_unique<BackCommand>(std::move(endpoint));
+}
+
+std::string dead_subject(const EndpointName& endpoint, const std::string& tag, store::RowId event) {
+  return fmt::format("{}/{}", endpoint.text(), store::public_id("evt", tag, event));
+}
+
 std::unique_ptr<store::Command> wish_command(store::RowId delivery, Wish wish, std::string by,
-                                             TimePoint now,
+                                             std::string tag, TimePoint now,
                                              std::move_only_function<void(Result<Wished>)> done) {
-  return std::make_unique<WishCommand>(delivery, wish, std::move(by), now, std::move(done));
+  return std::make_unique<WishCommand>(delivery, wish, std::move(by), std::move(tag), now,
+                                       std::move(done));
 }
 
 }  // namespace postern::delivery

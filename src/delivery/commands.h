@@ -32,8 +32,7 @@ struct Ending {
   std::int64_t lease = 0;  ///< the claim it was made under
   Decision decision;
   TimePoint now;
-  EndpointName endpoint;
-  std::string event_id;  ///< for the incident of a dead one
+  std::string tag;  ///< of the store, whose public ids an incident names
 };
 
 /// Writes a try; changes nothing where the delivery has been claimed anew or ended meanwhile.
@@ -43,6 +42,13 @@ struct Ending {
 /// Raises the incident of an endpoint that answered 410.
 [[nodiscard]] std::unique_ptr<store::Command> gone_command(EndpointName endpoint, TimePoint now);
 
+/// Resolves that incident: the endpoint has taken something.
+[[nodiscard]] std::unique_ptr<store::Command> back_command(EndpointName endpoint);
+
+/// The incident of a dead delivery, which reviving it resolves.
+[[nodiscard]] std::string dead_subject(const EndpointName& endpoint, const std::string& tag,
+                                       store::RowId event);
+
 /// What an operator asks of one delivery.
 enum class Wish : unsigned char {
   kRetry,   ///< due now; one that ended is revived, with the whole schedule before it
@@ -50,9 +56,10 @@ enum class Wish : unsigned char {
 };
 enum class Wished : unsigned char { kDone, kNotThere, kEnded, kDelivered };
 
-/// @param by  who asks, kept as the reason of a cancelled one
+/// @param by   who asks, kept as the reason of a cancelled one
+/// @param tag  of the store
 [[nodiscard]] std::unique_ptr<store::Command> wish_command(
-    store::RowId delivery, Wish wish, std::string by, TimePoint now,
+    store::RowId delivery, Wish wish, std::string by, std::string tag, TimePoint now,
     std::move_only_function<void(Result<Wished>)> done);
 
 }  // namespace postern::delivery

@@ -68,6 +68,8 @@ class Dispatcher::Endpoint : public std::enable_shared_from_this<Endpoint> {
   void on_answer(const LoadedDelivery& delivery, TimePoint began_at, MonotonicTime began,
                  const Answer& answer);
   void on_ended();
+  /// What a try tells the breaker. Holds the lock.
+  void heed(Sign sign, MonotonicTime now);
   void report_gone(TimePoint now);
   /// Pumps again at `when`, or earlier. Holds the lock.
   void arm(MonotonicTime when);
@@ -91,6 +93,7 @@ class Dispatcher::Endpoint : public std::enable_shared_from_this<Endpoint> {
   bool is_woken_ = false;  ///< while claiming: claim again
   bool is_stopped_ = false;
   bool is_gone_ = false;
+  bool is_proven_ = false;  ///< something was delivered since the start
   Breaker breaker_;
   std::optional<MonotonicTime> timer_;
 
@@ -146,7 +149,6 @@ void Dispatcher::Endpoint::send(LoadedDelivery delivery) {
   Message message{.id = store::public_id("evt", world_.store.tag(), delivery.event.id),
                   .type = std::string(core::name(delivery.event.type)),
                   .created_at = delivery.event.created_at,
-                  .account = {},
                   .merchant = delivery.order.merchant.text(),
                   .merchant_order_id = delivery.order.id.text(),
                   .sequence = delivery.event.sequence,
@@ -171,14 +173,14 @@ void Dispatcher::Endpoint::on_answer(const LoadedDelivery& delivery, TimePoint b
   seconds_.observe(took.count());
   Decision decision = decide(answer, delivery.row.tries + 1, schedule_, now, world_.random);
   bool is_newly_gone = false;
+  bool is_newly_proven = false;
   {
     const std::lock_guard lock(mutex_);
-    if (is_endpoint_failure(answer)) {
-      breaker_.failed(ended);
-    } else {
-      breaker_.succeeded();
-    }
+    heed(sign_of(answer), ended);
     breaker_gauge_.set(breaker_.is_open() ? 1 : 0);
+    if (answer.verdict == Answer::Verdict::kDelivered) {
+      is_newly_proven = !std::exchange(is_proven_, true);
+    }
     is_newly_gone = answer.is_gone && !std::exchange(is_gone_, is_gone_ || answer.is_gone);
   }
   const std::string event_id = store::public_id("evt", world_.store.tag(), delivery.event.id);
@@ -187,6 +189,7 @@ void Dispatcher::Endpoint::on_answer(const LoadedDelivery& delivery, TimePoint b
       delivered_.add();
       break;
     case Decision::Kind::kRetry:
+    case Decision::Kind::kReleased:
       failed_.add();
       break;
     case Decision::Kind::kDead:
@@ -201,6 +204,7 @@ void Dispatcher::Endpoint::on_answer(const LoadedDelivery& delivery, TimePoint b
                                      {"code", answer.code},
                                      {"try", delivery.row.tries + 1}});
   if (is_newly_gone) report_gone(now);
+  if (is_newly_proven) world_.store.submit(back_command(name_));
   Ending ending{
       .tried = {.delivery = delivery.row.id,
                 .began_at = began_at,
@@ -211,8 +215,7 @@ void Dispatcher::Endpoint::on_answer(const LoadedDelivery& delivery, TimePoint b
       .lease = delivery.row.lease,
       .decision = std::move(decision),
       .now = now,
-      .endpoint = name_,
-      .event_id = event_id};
+      .tag = world_.store.tag()};
   // Whatever the commit's answer: if it is not there, the lease runs out and the delivery is tried
   // again, with the same id.
   world_.store.submit(end_command(
@@ -226,6 +229,19 @@ void Dispatcher::Endpoint::on_ended() {
     in_flight_gauge_.set(static_cast<double>(in_flight_));
   }
   pump();
+}
+
+void Dispatcher::Endpoint::heed(Sign sign, MonotonicTime now) {
+  switch (sign) {
+    case Sign::kWorks:
+      return breaker_.succeeded();
+    case Sign::kAnswers:
+      return breaker_.answered();
+    case Sign::kFails:
+      return breaker_.failed(now);
+    case Sign::kNone:
+      return;
+  }
 }
 
 void Dispatcher::Endpoint::report_gone(TimePoint now) {

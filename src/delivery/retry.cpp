@@ -1,10 +1,20 @@
 #include "delivery/retry.h"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 
 namespace postern::delivery {
 
 using std::chrono::milliseconds;
+
+namespace {
+
+constexpr std::string_view kShuttingDown = "shutting_down";
+constexpr std::array<std::string_view, 5> kOurRefusals = {
+    kShuttingDown, "message_malformed", "message_too_large", "queue_full", "signing_failed"};
+
+}  // namespace
 
 std::vector<milliseconds> RetrySchedule::defaults() {
   using std::chrono::hours;
@@ -18,6 +28,9 @@ Decision decide(const Answer& answer, std::int64_t tries, const RetrySchedule& s
                 TimePoint now, Random& random) {
   if (answer.verdict == Answer::Verdict::kDelivered) {
     return {.kind = Decision::Kind::kDelivered, .due_at = now, .reason = {}};
+  }
+  if (answer.is_gone || answer.code == kShuttingDown) {
+    return {.kind = Decision::Kind::kReleased, .due_at = now, .reason = answer.code};
   }
   const auto failures = static_cast<std::size_t>(std::max<std::int64_t>(tries, 1));
   if (failures > schedule.delays.size()) {
@@ -33,11 +46,11 @@ Decision decide(const Answer& answer, std::int64_t tries, const RetrySchedule& s
   return {.kind = Decision::Kind::kRetry, .due_at = now + delay, .reason = answer.code};
 }
 
-bool is_endpoint_failure(const Answer& answer) {
-  if (answer.verdict == Answer::Verdict::kDelivered) return false;
-  if (answer.code == "message_malformed" || answer.code == "message_too_large") return false;
+Sign sign_of(const Answer& answer) {
+  if (answer.verdict == Answer::Verdict::kDelivered) return Sign::kWorks;
+  if (std::ranges::find(kOurRefusals, answer.code) != kOurRefusals.end()) return Sign::kNone;
   const bool is_4xx = answer.code.size() == 3 && answer.code.front() == '4';
-  return !is_4xx || answer.code == "408" || answer.code == "429";
+  return is_4xx && answer.code != "408" && answer.code != "429" ? Sign::kAnswers : Sign::kFails;
 }
 
 }  // namespace postern::delivery

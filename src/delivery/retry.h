@@ -27,9 +27,14 @@ struct RetrySchedule {
 
 /// What becomes of a delivery after a try.
 struct Decision {
-  enum class Kind : unsigned char { kDelivered, kRetry, kDead };
+  enum class Kind : unsigned char {
+    kDelivered,
+    kRetry,
+    kDead,
+    kReleased,  ///< given back: it was our doing, or the endpoint wants nothing at all. Not counted
+  };
   Kind kind = Kind::kRetry;
-  TimePoint due_at;    ///< of kRetry
+  TimePoint due_at;    ///< of kRetry and kReleased
   std::string reason;  ///< what the try met; empty for kDelivered
 };
 
@@ -37,8 +42,13 @@ struct Decision {
 [[nodiscard]] Decision decide(const Answer& answer, std::int64_t tries,
                               const RetrySchedule& schedule, TimePoint now, Random& random);
 
-/// Whether the failure says something about the endpoint rather than about this one message: an
-/// HTTP 4xx other than 408 and 429 is about the message.
-[[nodiscard]] bool is_endpoint_failure(const Answer& answer);
+/// What a try says about the endpoint, rather than about its one message.
+enum class Sign : unsigned char {
+  kWorks,
+  kAnswers,  ///< it refused this message: an HTTP 4xx other than 408 and 429
+  kFails,
+  kNone,  ///< it was not asked: our own refusal
+};
+[[nodiscard]] Sign sign_of(const Answer& answer);
 
 }  // namespace postern::delivery

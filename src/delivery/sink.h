@@ -15,7 +15,6 @@ struct Message {
   std::string id;    ///< "evt_k3f9a2_17": consumers dedupe by it
   std::string type;  ///< "order.paid"
   TimePoint created_at;
-  std::string account;
   std::string merchant;
   std::string merchant_order_id;
   std::int64_t sequence = 0;  ///< 1, 2, 3, ... per order

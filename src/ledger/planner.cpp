@@ -164,14 +164,6 @@ class OrderChange {
   return {outcome, first};
 }
 
-[[nodiscard]] Recorded record_message(WorkingSet& working, const Recording& recording) {
-  const store::CallbackRow& evidence = recording.evidence;
-  if (const auto* known = working.find_message({evidence.account, evidence.message_key})) {
-    return keep_copy(working, recording, known->id, CallbackOutcome::kDuplicate);
-  }
-  return {evidence.outcome, working.add_callback(evidence)};
-}
-
 void raise(WorkingSet& working, core::IncidentKind kind, std::string subject, RowId order,
            RowId callback, TimePoint now) {
   working.raise_incident(store::IncidentRow{.kind = kind,
@@ -181,6 +173,25 @@ void raise(WorkingSet& working, core::IncidentKind kind, std::string subject, Ro
                                             .detail = advice(kind),
                                             .first_at = now,
                                             .last_at = now});
+}
+
+void raise_left_out(WorkingSet& working, const Recording& recording, RowId callback,
+                    TimePoint now) {
+  for (const std::string& part : recording.left_out) {
+    raise(working, core::IncidentKind::kPartLeftOut, recording.evidence.account.text() + "/" + part,
+          0, callback, now);
+  }
+}
+
+[[nodiscard]] Recorded record_message(WorkingSet& working, const Recording& recording,
+                                      TimePoint now) {
+  const store::CallbackRow& evidence = recording.evidence;
+  if (const auto* known = working.find_message({evidence.account, evidence.message_key})) {
+    return keep_copy(working, recording, known->id, CallbackOutcome::kDuplicate);
+  }
+  const RowId callback = working.add_callback(evidence);
+  raise_left_out(working, recording, callback, now);
+  return {evidence.outcome, callback};
 }
 
 /// The attempt a fact is about, made where it is not known yet; in open mode with its order.
@@ -201,8 +212,9 @@ void raise(WorkingSet& working, core::IncidentKind kind, std::string subject, Ro
   return working.attempt(id);
 }
 
-[[nodiscard]] bool quarantined(const core::Order& order) {
-  return std::ranges::any_of(order.concerns, [](const core::Concern& concern) {
+/// How many facts of the order are kept without effect.
+[[nodiscard]] std::ptrdiff_t quarantined(const core::Order& order) {
+  return std::ranges::count_if(order.concerns, [](const core::Concern& concern) {
     return concern.kind == core::IncidentKind::kAmountMismatch ||
            concern.kind == core::IncidentKind::kRefundMismatch;
   });
@@ -220,13 +232,12 @@ void raise(WorkingSet& working, core::IncidentKind kind, std::string subject, Ro
   }
   OrderChange change(working, policy, attempt.order, now,
                      [](const store::FactRow& /*row*/) { return true; });
-  const bool was_quarantined = quarantined(change.folded());
+  const std::ptrdiff_t quarantined_before = quarantined(change.folded());
   change.apply(fact, callback);
-  const bool is_quarantined = quarantined(change.folded());
+  const bool is_quarantined = quarantined(change.folded()) > quarantined_before;
   change.finish();
   working.add_fact({.attempt = attempt.id, .callback = callback, .fact = fact, .recorded_at = now});
-  return is_quarantined && !was_quarantined ? CallbackOutcome::kQuarantined
-                                            : CallbackOutcome::kApplied;
+  return is_quarantined ? CallbackOutcome::kQuarantined : CallbackOutcome::kApplied;
 }
 
 /// The outcome worth telling of a callback with several facts: the one that needs most attention.
@@ -288,7 +299,7 @@ store::KeySet keys_of(const Registering& order) {
 
 Recorded plan_record(WorkingSet& working, const Policy& policy, const Recording& recording,
                      TimePoint now) {
-  if (recording.facts.empty()) return record_message(working, recording);
+  if (recording.facts.empty()) return record_message(working, recording, now);
 
   RowId known_callback = 0;
   CallbackOutcome outcome = CallbackOutcome::kDuplicate;

@@ -114,7 +114,7 @@ TEST_F(AmqpBroker, DeliversEachMessageOnceWithItsAttributes) {
   EXPECT_THAT(one->headers, ElementsAre(Pair("cloudEvents:id", "evt_test_42"),
                                         Pair("cloudEvents:posternmerchant", "shop"),
                                         Pair("cloudEvents:posternsequence", "42"),
-                                        Pair("cloudEvents:source", "/postern/alipay"),
+                                        Pair("cloudEvents:source", "/postern/shop"),
                                         Pair("cloudEvents:specversion", "1.0"),
                                         Pair("cloudEvents:subject", "T42"),
                                         Pair("cloudEvents:time", "2027-01-15T08:00:00.123Z"),

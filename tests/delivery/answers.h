@@ -20,7 +20,6 @@ namespace postern::delivery {
   return {.id = fmt::format("evt_test_{}", number),
           .type = std::move(type),
           .created_at = TimePoint(std::chrono::milliseconds(1'800'000'000'123)),
-          .account = "alipay",
           .merchant = "shop",
           .merchant_order_id = fmt::format("T{}", number),
           .sequence = number,

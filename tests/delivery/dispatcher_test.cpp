@@ -181,7 +181,7 @@ class DispatcherTest : public testing::Test {
 
   Result<Wished> wish(store::RowId delivery, Wish what) {
     std::optional<Result<Wished>> wished;
-    store->submit(wish_command(delivery, what, "owner", world.now(),
+    store->submit(wish_command(delivery, what, "owner", store->tag(), world.now(),
                                [&](Result<Wished> answer) { wished = std::move(answer); }));
     settle();
     dispatcher->wake();
@@ -332,6 +332,27 @@ TEST_F(DispatcherTest, StopsSendingToAnEndpointThatIsGone) {
   restart();
   start();
   EXPECT_EQ(open(), "A1");
+  EXPECT_EQ(disk.deliveries.at(1).tries, 0);
+  answer(kTaken);
+  EXPECT_EQ(disk.incidents.begin()->second.state, store::IncidentState::kResolved);
+}
+
+// A message that is refused says little about the endpoint, and our own refusal says nothing.
+TEST_F(DispatcherTest, JudgesTheEndpointByWhatSpeaksOfIt) {
+  EXPECT_EQ(sign_of(kTaken), Sign::kWorks);
+  EXPECT_EQ(sign_of(kBadRequest), Sign::kAnswers);
+  EXPECT_EQ(sign_of(kBusy), Sign::kFails);
+  EXPECT_EQ(sign_of(kLost), Sign::kFails);
+  EXPECT_EQ(sign_of({.verdict = Answer::Verdict::kNotDelivered, .code = "429"}), Sign::kFails);
+  EXPECT_EQ(sign_of({.verdict = Answer::Verdict::kNotDelivered, .code = "message_too_large"}),
+            Sign::kNone);
+  Breaker breaker;
+  for (int i = 0; i < 4; ++i) breaker.failed(0s);
+  breaker.answered();
+  breaker.failed(0s);
+  EXPECT_TRUE(breaker.is_open());
+  breaker.answered();
+  EXPECT_FALSE(breaker.is_open());
 }
 
 // P10: what was being tried when the process died is tried again once its lease is over.
@@ -377,7 +398,9 @@ TEST_F(DispatcherTest, DoesWhatAPersonWishes) {
   EXPECT_EQ(wish(3, Wish::kCancel).value(), Wished::kDone);
   EXPECT_EQ(disk.deliveries.at(3).reason, "cancelled by owner");
   EXPECT_EQ(wish(3, Wish::kCancel).value(), Wished::kEnded);
+  EXPECT_EQ(disk.incidents.begin()->second.state, store::IncidentState::kOpen);
   EXPECT_EQ(wish(1, Wish::kRetry).value(), Wished::kDone);
+  EXPECT_EQ(disk.incidents.begin()->second.state, store::IncidentState::kResolved);
   EXPECT_EQ(open(), "A2 A1");
   answer(kTaken);
   answer(kTaken);
@@ -394,6 +417,12 @@ TEST_F(DispatcherTest, AnswersAndWritesWhatWasBeingTriedWhenItStops) {
   ASSERT_EQ(disk.tries.size(), 1U);
   EXPECT_EQ(disk.tries.begin()->second.code, "shutting_down");
   EXPECT_EQ(states(), "ready");
+  // Our own stopping is nobody's failure: it counts as no try, and the next start goes on at once.
+  EXPECT_EQ(disk.deliveries.at(1).tries, 0);
+  EXPECT_EQ(disk.deliveries.at(1).due_at, world.now());
+  restart();
+  start();
+  EXPECT_EQ(open(), "A1");
 }
 
 }  // namespace

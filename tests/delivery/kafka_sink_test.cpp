@@ -238,7 +238,7 @@ TEST_F(KafkaSink, CarriesTheAttributesAsHeaders) {
   EXPECT_EQ(records[0].body, R"({"number":42})");
   EXPECT_THAT(records[0].headers,
               ElementsAre(Pair("ce_id", "evt_test_42"), Pair("ce_posternmerchant", "shop"),
-                          Pair("ce_posternsequence", "42"), Pair("ce_source", "/postern/alipay"),
+                          Pair("ce_posternsequence", "42"), Pair("ce_source", "/postern/shop"),
                           Pair("ce_specversion", "1.0"), Pair("ce_subject", "T42"),
                           Pair("ce_time", "2027-01-15T08:00:00.123Z"),
                           Pair("ce_type", "order.paid"), Pair("content-type", "application/json")));

@@ -131,6 +131,32 @@ TEST(Record, RaisesAnIncidentForEachPartThatWasLeftOut) {
   EXPECT_EQ(writes.facts.size(), 1U);
 }
 
+TEST(Record, RaisesItEvenWhereNoPartIsOurs) {
+  Policy policy = two_accounts();
+  CountingIds ids;
+  store::WorkingSet working(ids);
+  const Recording recording{.evidence = {.account = AccountName::trusted("wechat"),
+                                         .digest = "d",
+                                         .message_key = "M1",
+                                         .outcome = CallbackOutcome::kNothingToDo},
+                            .facts = {},
+                            .left_out = {"SUB-1: body_malformed"}};
+  (void)plan_record(working, policy, recording, at(1000));
+  (void)plan_record(working, policy, recording, at(1001));
+  const store::Writes writes = working.take_writes();
+  ASSERT_EQ(writes.incidents.size(), 1U);
+  EXPECT_EQ(writes.incidents[0].kind, core::IncidentKind::kPartLeftOut);
+}
+
+// P4: each payment of a wrong sum is told as kept without effect, not only the first.
+TEST(Record, CallsEveryPaymentOfAWrongSumQuarantined) {
+  Book book;
+  ASSERT_TRUE(book.enroll(100));
+  EXPECT_EQ(book.record({payment("P1", 99, 1)}).outcome, CallbackOutcome::kQuarantined);
+  EXPECT_EQ(book.record({payment("P2", 98, 2)}).outcome, CallbackOutcome::kQuarantined);
+  EXPECT_EQ(book.record({payment("P3", 100, 3)}).outcome, CallbackOutcome::kApplied);
+}
+
 TEST(Record, AnExactCopyOnlyCounts) {
   Book book;
   ASSERT_TRUE(book.enroll(100));
