@@ -181,7 +181,7 @@ void Dispatcher::Endpoint::on_answer(const LoadedDelivery& delivery, TimePoint b
     if (answer.verdict == Answer::Verdict::kDelivered) {
       is_newly_proven = !std::exchange(is_proven_, true);
     }
-    is_newly_gone = answer.is_gone && !std::exchange(is_gone_, is_gone_ || answer.is_gone);
+    is_newly_gone = answer.is_gone && !std::exchange(is_gone_, true);
   }
   const std::string event_id = store::public_id("evt", world_.store.tag(), delivery.event.id);
   switch (decision.kind) {

@@ -19,6 +19,7 @@
 #include "delivery/amqp_sink.h"
 #include "delivery/reconnect_backoff.h"
 #include "tests/delivery/answers.h"
+#include "tests/delivery/https_server.h"
 
 namespace postern::delivery {
 namespace {
@@ -35,15 +36,10 @@ using Verdict = Answer::Verdict;
 class Listener {
  public:
   enum class Manner : unsigned char { kHangsUp, kSaysNothing };
-  explicit Listener(Manner manner) : file_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    EXPECT_EQ(::bind(file_, reinterpret_cast<const sockaddr*>(&address), size), 0);
-    EXPECT_EQ(::getsockname(file_, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    port_ = ntohs(address.sin_port);
-    EXPECT_EQ(::listen(file_, 16), 0);
+  explicit Listener(Manner manner) {
+    const auto listening = testing::listen_on_loopback(16);
+    file_ = listening.descriptor;
+    port_ = listening.port;
     thread_ = std::thread([this, manner] {
       while (!stop_) {
         pollfd waiting{.fd = file_, .events = POLLIN, .revents = 0};
@@ -65,7 +61,7 @@ class Listener {
   [[nodiscard]] int taken() const { return taken_; }
 
  private:
-  const int file_;
+  int file_ = -1;
   std::uint16_t port_ = 0;
   std::atomic<int> taken_ = 0;
   std::atomic<bool> stop_ = false;

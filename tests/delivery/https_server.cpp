@@ -124,6 +124,20 @@ std::string HttpsServer::Peer::server_name() const {
   return name == nullptr ? "" : name;
 }
 
+LoopbackListener listen_on_loopback(int backlog) {
+  LoopbackListener listening{.descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const auto* const bound = reinterpret_cast<const sockaddr*>(&address);
+  EXPECT_EQ(::bind(listening.descriptor, bound, sizeof address), 0);
+  EXPECT_EQ(::listen(listening.descriptor, backlog), 0);
+  socklen_t size = sizeof address;
+  EXPECT_EQ(::getsockname(listening.descriptor, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  listening.port = ntohs(address.sin_port);
+  return listening;
+}
+
 HttpsServer::HttpsServer(Options options, Script script)
     : script_(std::move(script)), broken_request_(options.broken_request) {
   ::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
@@ -142,15 +156,9 @@ HttpsServer::HttpsServer(Options options, Script script)
       SSL_CTX_set_max_proto_version(context_, options.tls_version_max);
     }
   }
-  listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  EXPECT_EQ(::listen(listener_, 64), 0);
-  socklen_t size = sizeof address;
-  ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-  port_ = ntohs(address.sin_port);
+  const LoopbackListener listening = listen_on_loopback(64);
+  listener_ = listening.descriptor;
+  port_ = listening.port;
   acceptor_ = std::thread([this] { accept_all(); });
 }
 

@@ -46,6 +46,13 @@ class TestAuthority {
   std::unique_ptr<Impl> impl_;
 };
 
+/// A listening socket on a loopback port of its own; the caller closes it.
+struct LoopbackListener {
+  int descriptor = -1;
+  std::uint16_t port = 0;
+};
+[[nodiscard]] LoopbackListener listen_on_loopback(int backlog);
+
 /// A real HTTP(S) server on a loopback port of its own, which says to every request what the test
 /// wants it to say, byte for byte. One thread a connection, blocking calls.
 class HttpsServer {

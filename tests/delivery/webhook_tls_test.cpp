@@ -161,15 +161,8 @@ TEST_F(WebhookTls, NoticesThatAKeptConnectionWasClosed) {
 
 TEST_F(WebhookTls, AnswersASendThatIsStillShakingHands) {
   // Accepts connections and never says anything.
-  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  ASSERT_EQ(::listen(listener, 8), 0);
-  socklen_t size = sizeof address;
-  ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
-  WebhookOptions wanted{.url = fmt::format("https://127.0.0.1:{}/", ntohs(address.sin_port)),
+  const auto [listener, port] = listen_on_loopback(8);
+  WebhookOptions wanted{.url = fmt::format("https://127.0.0.1:{}/", port),
                         .ca_file = folder_ / "ca.pem",
                         .allow_networks = {"127.0.0.1"},
                         .connect_timeout = 200ms};
