@@ -55,7 +55,8 @@ void BatchWriter::submit(std::unique_ptr<Command> command) {
     if (!stopping_ && !failed_ && queue_.size() < limits_.queue_max) {
       queue_.push_back(std::move(command));
       queue_gauge_.set(static_cast<double>(queue_.size()));
-      wake = std::exchange(idle_, false);
+      wake = wake_at_ > 0 && queue_.size() >= wake_at_;
+      if (wake) wake_at_ = 0;
     }
   }
   if (wake) arrived_.notify_one();
@@ -91,9 +92,15 @@ void BatchWriter::run() {
 BatchWriter::Batch BatchWriter::take() {
   std::unique_lock lock(mutex_);
   while (queue_.empty() && !stopping_ && !failed_) {
-    idle_ = true;
+    wake_at_ = 1;
     arrived_.wait(lock);
-    idle_ = false;
+    wake_at_ = 0;
+  }
+  if (last_size_ >= limits_.crowd && queue_.size() < limits_.gather) {
+    wake_at_ = limits_.gather;
+    arrived_.wait_for(lock, limits_.gather_pause,
+                      [this] { return wake_at_ == 0 || stopping_ || failed_; });
+    wake_at_ = 0;
   }
   if (failed_) return {};
   if (stopping_ && clock_.monotonic() >= stop_deadline_) return {};
@@ -102,6 +109,7 @@ BatchWriter::Batch BatchWriter::take() {
   Batch batch(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
   queue_.erase(queue_.begin(), end);
   queue_gauge_.set(static_cast<double>(queue_.size()));
+  last_size_ = size;
   return batch;
 }
 

@@ -22,11 +22,17 @@ namespace postern::store {
 struct BatchLimits {
   std::size_t batch_max = 256;
   std::size_t queue_max = 16384;
+  /// A batch of so many commands is a crowd: more are on their way, and the next batch waits for
+  /// `gather` of them, `gather_pause` at most. Fewer than a crowd never wait.
+  std::size_t crowd = 32;
+  std::size_t gather = 192;
+  std::chrono::milliseconds gather_pause{4};
   std::chrono::milliseconds stop_timeout{5000};
 };
 
 /// The queue in front of an engine, and the thread that empties it: when it is free it takes all
-/// that is queued, up to `batch_max`, without waiting for more.
+/// that is queued, up to `batch_max`. Only in a crowd does it wait for more: a commit writes the
+/// last page of every table again, however few commands it holds.
 ///
 /// Stopping writes what is queued until `stop_timeout` is over and refuses the rest; a batch that
 /// hangs in the disk is waited for, since its answer is not known. After a failure every command
@@ -75,9 +81,12 @@ class BatchWriter {
   std::condition_variable arrived_;
   // Guarded by mutex_.
   std::deque<std::unique_ptr<Command>> queue_;
-  bool idle_ = false;
+  std::size_t wake_at_ = 0;  ///< so many queued commands wake the writer; 0: it is awake
   bool stopping_ = false;
   MonotonicTime stop_deadline_{};
+
+  // Of the writer's thread.
+  std::size_t last_size_ = 0;
 
   std::thread thread_;
 };
