@@ -1,6 +1,8 @@
-// A closed loop of signed callbacks for distinct orders over kept-alive connections: each sends its
-// next callback when the last one was acked. Measures a window after a warm-up, in which it also
-// reads the processor time of the daemon, and prints one JSON object.
+// Signed callbacks for distinct orders over kept-alive connections. Without a rate a closed loop:
+// each connection sends its next callback when the last one was acked. With a rate, callbacks are
+// sent when they are due, on any connection that is free, and a callback's latency counts from
+// when it was due. Measures a window after a warm-up, in which it also reads the processor time of
+// the daemon, and prints one JSON object.
 //
 // One thread, so that on a small machine it leaves the cores to the daemon.
 #include <fmt/format.h>
@@ -17,15 +19,18 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/json.hpp>
 #include <chrono>
+#include <deque>
 #include <fstream>
 #include <functional>
 #include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/system.h"
+#include "bench/bench_order.h"
 #include "bench/callback_cache.h"
 
 namespace {
@@ -41,6 +46,9 @@ struct Options {
   std::size_t count = 0;
   std::uint16_t port = 0;
   unsigned connections = 256;
+  std::size_t first = 0;
+  double rate = 0;  // callbacks a second; 0: as many as are acked
+  std::string acks;
   double warmup_seconds = 2;
   double seconds = 10;
   long pid = 0;
@@ -68,6 +76,8 @@ struct Options {
   return 0;
 }
 
+class Connection;
+
 /// What all connections share.
 struct Run {
   const postern::bench::CallbackCache& cache;
@@ -80,7 +90,12 @@ struct Run {
   std::size_t not_acked = 0;
   std::string first_trouble;
   std::vector<MonotonicTime> latencies;
+  std::vector<std::pair<std::size_t, MonotonicTime>> ack_times;  ///< kept with a rate only
   std::function<void()> out_of_callbacks;
+  // With a rate: what is due and finds no connection free waits.
+  bool is_paced = false;
+  std::deque<MonotonicTime> due;
+  std::vector<Connection*> free;
 
   void trouble(std::string what) {
     if (stopped) return;
@@ -97,25 +112,35 @@ class Connection {
     socket_.async_connect(daemon, [this](const error_code& error) {
       if (error) return run_.trouble("connect: " + error.message());
       socket_.set_option(tcp::no_delay(true));
-      send();
+      next();
     });
+  }
+
+  /// Sends the callback that was due at `due`.
+  void send(MonotonicTime due) {
+    if (run_.stopped) return;
+    if (run_.next == run_.count) return run_.out_of_callbacks();
+    index_ = run_.next++;
+    parser_.emplace();
+    parser_->eager(true);
+    filled_ = 0;
+    due_at_ = due;
+    asio::async_write(socket_, asio::buffer(run_.cache.request(index_)),
+                      [this](const error_code& error, std::size_t) {
+                        if (error) return run_.trouble("write: " + error.message());
+                        read();
+                      });
   }
 
  private:
   using Parser = http::response_parser<http::string_body>;
 
-  void send() {
-    if (run_.stopped) return;
-    if (run_.next == run_.count) return run_.out_of_callbacks();
-    const std::string_view request = run_.cache.request(run_.next++);
-    parser_.emplace();
-    parser_->eager(true);
-    filled_ = 0;
-    sent_at_ = run_.clock.monotonic();
-    asio::async_write(socket_, asio::buffer(request), [this](const error_code& error, std::size_t) {
-      if (error) return run_.trouble("write: " + error.message());
-      read();
-    });
+  void next() {
+    if (!run_.is_paced) return send(run_.clock.monotonic());
+    if (run_.due.empty()) return run_.free.push_back(this);
+    const MonotonicTime due = run_.due.front();
+    run_.due.pop_front();
+    send(due);
   }
 
   void read() {
@@ -145,9 +170,11 @@ class Connection {
       run_.trouble(fmt::format("answered {} \"{}\"", answer.result_int(), answer.body()));
     } else if (run_.measuring) {
       ++run_.acked;
-      run_.latencies.push_back(run_.clock.monotonic() - sent_at_);
+      const MonotonicTime now = run_.clock.monotonic();
+      run_.latencies.push_back(now - due_at_);
+      if (run_.is_paced) run_.ack_times.emplace_back(index_, now);
     }
-    send();
+    next();
   }
 
   tcp::socket socket_;
@@ -155,7 +182,39 @@ class Connection {
   std::optional<Parser> parser_;
   std::array<char, 4096> buffer_{};
   std::size_t filled_ = 0;
-  MonotonicTime sent_at_{};
+  std::size_t index_ = 0;
+  MonotonicTime due_at_{};
+};
+
+/// Makes callbacks due at an even rate, however long the answers take.
+class Pacer {
+ public:
+  Pacer(asio::io_context& io, Run& run, double rate)
+      : timer_(io),
+        run_(run),
+        gap_(static_cast<std::int64_t>(1e9 / rate)),
+        due_(run.clock.monotonic()) {}
+
+  void run() {
+    if (run_.stopped) return;
+    for (const MonotonicTime now = run_.clock.monotonic(); due_ <= now; due_ += gap_) {
+      if (run_.free.empty()) {
+        run_.due.push_back(due_);
+      } else {
+        Connection* const connection = run_.free.back();
+        run_.free.pop_back();
+        connection->send(due_);
+      }
+    }
+    timer_.expires_after(due_ - run_.clock.monotonic());
+    timer_.async_wait([this](const error_code&) { run(); });
+  }
+
+ private:
+  asio::steady_timer timer_;
+  Run& run_;
+  const MonotonicTime gap_;
+  MonotonicTime due_;
 };
 
 struct Window {
@@ -186,8 +245,17 @@ void print_figures(Run& run, const Window& window, const Options& options) {
       {"cpu_us_per_callback", rounded(run.acked == 0 ? 0 : processor_us / acked)},
       {"rss_mb", rounded(memory_high_mib(options.pid))},
       {"acked", run.acked},
+      {"sent", run.next - options.first},
       {"seconds", rounded(seconds)}};
   fmt::print("{}\n", boost::json::serialize(figures));
+}
+
+void write_acks(const Run& run, const Options& options) {
+  if (options.acks.empty()) return;
+  std::ofstream file(options.acks);
+  for (const auto& [index, at] : run.ack_times) {
+    file << postern::bench::order_number(index) << ' ' << at.count() << '\n';
+  }
 }
 
 [[nodiscard]] std::chrono::nanoseconds from_seconds(double seconds) {
@@ -198,10 +266,15 @@ void print_figures(Run& run, const Window& window, const Options& options) {
   asio::io_context io(1);
   Run run{.cache = cache,
           .clock = {},
-          .count = std::min(options.count, cache.size()),
+          .count = std::min(options.first + options.count, cache.size()),
+          .next = options.first,
           .first_trouble = {},
           .latencies = {},
-          .out_of_callbacks = {}};
+          .ack_times = {},
+          .out_of_callbacks = {},
+          .is_paced = options.rate > 0,
+          .due = {},
+          .free = {}};
   run.latencies.reserve(run.count);
   Window window;
   asio::steady_timer begin(io), end(io);
@@ -226,6 +299,8 @@ void print_figures(Run& run, const Window& window, const Options& options) {
     connections.push_back(std::make_unique<Connection>(io, run));
     connections.back()->start({asio::ip::address_v4::loopback(), options.port});
   }
+  std::optional<Pacer> pacer;
+  if (run.is_paced) pacer.emplace(io, run, options.rate).run();
   io.run();
   if (!run.measuring) {
     fmt::print(stderr, "the callbacks were used up in the warm-up: sign more\n");
@@ -233,6 +308,7 @@ void print_figures(Run& run, const Window& window, const Options& options) {
   }
   if (run.next == run.count) fmt::print(stderr, "the callbacks were used up before the time\n");
   print_figures(run, window, options);
+  write_acks(run, options);
   if (run.not_acked == 0) return 0;
   fmt::print(stderr, "{} not acked; the first: {}\n", run.not_acked, run.first_trouble);
   return 1;
@@ -245,13 +321,18 @@ int main(int argc, char** argv) {
   CLI::App app("Sends signed Alipay callbacks for distinct orders and measures the acks.");
   app.add_option("--cache", options.cache, "folder of the signed callbacks")->required();
   app.add_option("--count", options.count, "how many of them to use at most")->required();
+  app.add_option("--first", options.first, "number of the first of them");
+  app.add_option("--rate", options.rate, "callbacks a second; without it as many as are acked");
+  app.add_option("--acks", options.acks,
+                 "file for one line an ack of a rate: order number, monotonic nanoseconds");
   app.add_option("--port", options.port, "of the daemon on 127.0.0.1")->required();
   app.add_option("--pid", options.pid, "of the daemon")->required();
   app.add_option("--connections", options.connections);
   app.add_option("--warmup", options.warmup_seconds, "seconds before the window");
   app.add_option("--seconds", options.seconds, "length of the window");
   CLI11_PARSE(app, argc, argv);
-  const auto cache = postern::bench::CallbackCache::open(options.cache, options.count, 1);
+  const auto cache =
+      postern::bench::CallbackCache::open(options.cache, options.first + options.count, 1);
   if (!cache) {
     fmt::print(stderr, "{}: {}\n", cache.error().code, cache.error().detail);
     return 1;
