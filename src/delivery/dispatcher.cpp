@@ -1,8 +1,10 @@
 // An endpoint is pumped: it claims as many deliveries as it has room for, hands each to its sink,
-// writes each answer, and is pumped again. Whatever comes back (a claim, an answer, a commit, a
-// timer) may come on another thread and after the dispatcher has stopped, so each holds the
-// endpoint alive and takes its lock; nothing is called with the lock held but the ports' own
-// methods that never call back.
+// writes each answer, and is pumped again. While there is a backlog that is with the answer, since
+// a try that is over makes room before it is written: its end and the next claim share a batch. In
+// any case it is when the end is written, since only then the order's next delivery is ready.
+// Whatever comes back (a claim, an answer, a commit, a timer) may come on another thread and after
+// the dispatcher has stopped, so each holds the endpoint alive and takes its lock; nothing is
+// called with the lock held but the ports' own methods that never call back.
 #include "delivery/dispatcher.h"
 
 #include <algorithm>
@@ -67,7 +69,6 @@ class Dispatcher::Endpoint : public std::enable_shared_from_this<Endpoint> {
   void send(LoadedDelivery delivery);
   void on_answer(const LoadedDelivery& delivery, TimePoint began_at, MonotonicTime began,
                  const Answer& answer);
-  void on_ended();
   /// What a try tells the breaker. Holds the lock.
   void heed(Sign sign, MonotonicTime now);
   void report_gone(TimePoint now);
@@ -91,6 +92,7 @@ class Dispatcher::Endpoint : public std::enable_shared_from_this<Endpoint> {
   std::size_t in_flight_ = 0;
   bool is_claiming_ = false;
   bool is_woken_ = false;  ///< while claiming: claim again
+  bool has_more_ = false;  ///< the last claim got all it asked for: there may be more
   bool is_stopped_ = false;
   bool is_gone_ = false;
   bool is_proven_ = false;  ///< something was delivered since the start
@@ -133,7 +135,8 @@ void Dispatcher::Endpoint::on_claimed(std::optional<Claimed> claimed, std::size_
     if (!claimed) return arm(now + limits_.look_again);
     in_flight_ += claimed->deliveries.size();
     in_flight_gauge_.set(static_cast<double>(in_flight_));
-    again = is_woken_ && claimed->deliveries.size() < room;
+    again = is_woken_;
+    has_more_ = claimed->deliveries.size() == room;
     MonotonicTime look = now + limits_.look_again;
     if (claimed->next_due) {
       const auto wait = std::max(*claimed->next_due - world_.clock.now(), TimePoint::duration(1));
@@ -174,8 +177,12 @@ void Dispatcher::Endpoint::on_answer(const LoadedDelivery& delivery, TimePoint b
   Decision decision = decide(answer, delivery.row.tries + 1, schedule_, now, world_.random);
   bool is_newly_gone = false;
   bool is_newly_proven = false;
+  bool has_more = false;
   {
     const std::lock_guard lock(mutex_);
+    --in_flight_;
+    in_flight_gauge_.set(static_cast<double>(in_flight_));
+    has_more = has_more_;
     heed(sign_of(answer), ended);
     breaker_gauge_.set(breaker_.is_open() ? 1 : 0);
     if (answer.verdict == Answer::Verdict::kDelivered) {
@@ -218,17 +225,9 @@ void Dispatcher::Endpoint::on_answer(const LoadedDelivery& delivery, TimePoint b
       .tag = world_.store.tag()};
   // Whatever the commit's answer: if it is not there, the lease runs out and the delivery is tried
   // again, with the same id.
-  world_.store.submit(end_command(
-      std::move(ending), [self = shared_from_this()](store::Commit) { self->on_ended(); }));
-}
-
-void Dispatcher::Endpoint::on_ended() {
-  {
-    const std::lock_guard lock(mutex_);
-    --in_flight_;
-    in_flight_gauge_.set(static_cast<double>(in_flight_));
-  }
-  pump();
+  world_.store.submit(
+      end_command(std::move(ending), [self = shared_from_this()](store::Commit) { self->pump(); }));
+  if (has_more) pump();
 }
 
 void Dispatcher::Endpoint::heed(Sign sign, MonotonicTime now) {

@@ -281,6 +281,22 @@ TEST_F(DispatcherTest, TriesNoMoreAtOnceThanTheEndpointAllows) {
   EXPECT_EQ(open(), "B1 C1");
 }
 
+// While there is a backlog, one flush to disk serves the end of a try and the next claim.
+TEST_F(DispatcherTest, ClaimsTheNextInTheBatchThatEndsATry) {
+  for (const char* number : {"A", "B", "C"}) events(number, 1);
+  start({"shop"}, 1);
+  for (const char* next : {"B1", "C1"}) {
+    Sent sent = std::move(outboxes.at("shop")->front());
+    outboxes.at("shop")->pop_front();
+    sent.done(kTaken);
+    EXPECT_EQ(open(), "");
+    EXPECT_TRUE(store->pump());
+    EXPECT_EQ(open(), next);
+  }
+  answer(kTaken);
+  EXPECT_EQ(states(), "delivered delivered delivered");
+}
+
 TEST_F(DispatcherTest, LeavesAFailingEndpointAloneAndProbesItWithOne) {
   start({"shop"}, 8, {.delays = std::vector<std::chrono::milliseconds>(20, 1s)});
   for (int i = 0; i < 8; ++i) events(fmt::format("{}", static_cast<char>('A' + i)), 1);
