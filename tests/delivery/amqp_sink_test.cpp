@@ -159,6 +159,28 @@ TEST_F(AmqpBroker, WhatNoQueueTakesIsNotDelivered) {
   EXPECT_EQ(returned.excerpt, "312 NO_ROUTE");
 }
 
+// An order's number is no routing key: what it holds changes neither queue nor headers. What does
+// not fit into the protocol's short strings is our own refusal.
+TEST_F(AmqpBroker, TakesNothingOfTheOrderForAPlace) {
+  RabbitmqClient client(server->port());
+  client.declare_exchange("guarded");
+  client.declare_queue("guarded");
+  client.declare_queue("other");
+  client.bind("guarded", "guarded", "order.paid");
+  const auto sink = make(options("guarded"));
+  Message hostile = test_message(1);
+  hostile.merchant_order_id = "other";
+  hostile.merchant = "x\r\ncloudEvents:type: y";
+  EXPECT_EQ(answers_.send_and_wait(*sink, hostile).code, "confirmed");
+  Message huge = test_message(2, std::string(1024 * 1024, 'k'));
+  EXPECT_EQ(answers_.send_and_wait(*sink, huge).verdict, Verdict::kNotDelivered);
+  EXPECT_EQ(answers_.all()["evt_test_2"].back().code, "message_malformed");
+  const std::vector<ConsumedMessage> messages = client.take_all("guarded");
+  ASSERT_THAT(messages, SizeIs(1));
+  EXPECT_EQ(messages[0].routing_key, "order.paid");
+  EXPECT_THAT(client.take_all("other"), IsEmpty());
+}
+
 TEST_F(AmqpBroker, WhatAFullQueueRefusesIsNotDelivered) {
   RabbitmqClient client(server->port());
   client.declare_queue("short", {.length_max = 5});

@@ -360,6 +360,8 @@ TEST_F(DispatcherTest, JudgesTheEndpointByWhatSpeaksOfIt) {
   EXPECT_EQ(sign_of(kBusy), Sign::kFails);
   EXPECT_EQ(sign_of(kLost), Sign::kFails);
   EXPECT_EQ(sign_of({.verdict = Answer::Verdict::kNotDelivered, .code = "429"}), Sign::kFails);
+  EXPECT_EQ(sign_of({.verdict = Answer::Verdict::kNotDelivered, .code = "redirect_refused"}),
+            Sign::kFails);
   EXPECT_EQ(sign_of({.verdict = Answer::Verdict::kNotDelivered, .code = "message_too_large"}),
             Sign::kNone);
   Breaker breaker;

@@ -218,6 +218,21 @@ TEST_F(KafkaSink, RefusesMoreThanItsQueueHoldsAndWhatIsTooLarge) {
   EXPECT_THAT(answers_.ids(Verdict::kNotDelivered), SizeIs(9));
 }
 
+// An order's number is a key, never a place: what it holds changes neither topic nor headers.
+TEST_F(KafkaSink, TakesAnOrdersNumberForAKeyOnly) {
+  const auto sink = make(options());
+  Message hostile = test_message(1);
+  hostile.merchant_order_id = std::string("T1\r\nce_type: x\0other-topic", 26);
+  ASSERT_EQ(answers_.send_and_wait(*sink, hostile).code, "confirmed");
+  Message huge = test_message(2);
+  huge.merchant_order_id.assign(1024 * 1024, 'k');
+  EXPECT_EQ(answers_.send_and_wait(*sink, huge).code, "message_too_large");
+  const std::vector<ConsumedRecord> records = read_all();
+  ASSERT_THAT(records, SizeIs(1));
+  EXPECT_EQ(records[0].key, hostile.merchant_order_id);
+  EXPECT_EQ(records[0].headers.at("ce_type"), "order.paid");
+}
+
 TEST_F(KafkaSink, MakesANewProducerAfterAFatalError) {
   kafka->fail(kInitProducerIdRequest, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED);
   const auto sink = make(options());

@@ -63,6 +63,38 @@ TEST(WebhookSink, TurnsCodesIntoVerdicts) {
   }
 }
 
+// What the body says about failure is for the consumer's own log: the code decides.
+TEST(WebhookSink, TakesTheCodeNotTheBody) {
+  HttpsServer server({}, always(response(200, R"({"error":"database is down"})")));
+  Sender sender(plain(server));
+  EXPECT_EQ(word(sender.send()), "delivered 200");
+}
+
+// A bomb stays folded: nothing is asked to be compressed and nothing is inflated.
+TEST(WebhookSink, InflatesNothing) {
+  // What begins like a gzip stream is kept as it came.
+  const std::string folded("\x1F\x8B\x08\x00\x00\x00\x00\x00\x00\x03 not inflated", 23);
+  HttpsServer server({}, always(response(200, folded, "Content-Encoding: gzip\r\n")));
+  Sender sender(plain(server));
+  const Answer answer = sender.send();
+  EXPECT_EQ(word(answer), "delivered 200");
+  EXPECT_NE(answer.excerpt.find("not inflated"), std::string::npos) << answer.excerpt;
+  EXPECT_EQ(server.requests().at(0).find("Accept-Encoding"), std::string::npos);
+}
+
+// Nothing that a platform or a merchant chose stands in a header: only our own id, time and MAC.
+TEST(WebhookSink, PutsNothingOfTheOrderIntoItsHeader) {
+  HttpsServer server({}, always(response(200)));
+  Sender sender(plain(server));
+  Message hostile = message();
+  for (std::string* text : {&hostile.type, &hostile.merchant, &hostile.merchant_order_id}) {
+    *text = "T1\r\nX-Injected: yes\r\n\r\nGET /other HTTP/1.1";
+  }
+  EXPECT_EQ(word(sender.send(hostile)), "delivered 200");
+  ASSERT_EQ(server.requests().size(), 1U);
+  EXPECT_EQ(server.requests().at(0).find("X-Injected"), std::string::npos);
+}
+
 TEST(WebhookSink, FollowsNoRedirect) {
   HttpsServer other({}, always(response(200)));
   const std::string location = fmt::format("Location: http://127.0.0.1:{}/\r\n", other.port());

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
+
 #include "tests/delivery/webhook_support.h"
 
 namespace postern::delivery::testing {
@@ -123,6 +125,55 @@ TEST_F(WebhookTls, RefusesOldVersions) {
   }
   EXPECT_EQ(word(send(wanted, "shop.test", TLS1_2_VERSION)), "delivered 200");
   EXPECT_EQ(word(send(wanted, "shop.test", TLS1_3_VERSION)), "delivered 200");
+}
+
+/// The names of the cipher suites in a ClientHello. Source: RFC 8446, section 4.1.2.
+std::vector<std::string> suites_offered(std::uint16_t port, const WebhookOptions& wanted,
+                                        int listener) {
+  Sender sender(wanted);
+  Answers answers;
+  sender.sink().send(message(), answers.take());
+  const int peer = ::accept(listener, nullptr, nullptr);
+  std::array<unsigned char, 4096> hello{};
+  const ssize_t got = ::recv(peer, hello.data(), hello.size(), 0);
+  ::close(peer);
+  answers.wait(1);
+  // Record 5, handshake 4, version 2, random 32, session id 1 + its length, suites 2 + length.
+  const std::size_t at = 5 + 4 + 2 + 32 + 1 + std::size_t{hello[43]};
+  const std::size_t size = std::size_t{hello[at]} * 256 + hello[at + 1];
+  EXPECT_GT(got, static_cast<ssize_t>(at + 2 + size)) << "at port " << port;
+  SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+  SSL* ssl = SSL_new(context);
+  std::vector<std::string> names;
+  for (std::size_t i = at + 2; i < at + 2 + size; i += 2) {
+    if (hello[i] == 0x00 && hello[i + 1] == 0xFF) continue;  // says "no renegotiation", no suite
+    const SSL_CIPHER* suite = SSL_CIPHER_find(ssl, &hello[i]);
+    names.emplace_back(suite == nullptr ? "unknown" : SSL_CIPHER_get_name(suite));
+    if (suite == nullptr) continue;
+    EXPECT_GE(SSL_CIPHER_get_bits(suite, nullptr), 128) << names.back();
+    EXPECT_NE(SSL_CIPHER_get_auth_nid(suite), NID_auth_null) << names.back();
+  }
+  SSL_free(ssl);
+  SSL_CTX_free(context);
+  return names;
+}
+
+// No server can talk it into RC4, 3DES, export ciphers, none at all, or an unnamed peer.
+TEST_F(WebhookTls, OffersNoWeakCipher) {
+  const auto [listener, port] = listen_on_loopback(8);
+  const std::vector<std::string> names =
+      suites_offered(port,
+                     {.url = fmt::format("https://127.0.0.1:{}/", port),
+                      .ca_file = folder_ / "ca.pem",
+                      .allow_networks = {"127.0.0.1"}},
+                     listener);
+  ::close(listener);
+  EXPECT_FALSE(names.empty());
+  for (const std::string& name : names) {
+    for (const char* weak : {"unknown", "RC4", "DES", "NULL", "EXP", "MD5", "ADH", "AECDH"}) {
+      EXPECT_EQ(name.find(weak), std::string::npos) << name;
+    }
+  }
 }
 
 TEST_F(WebhookTls, SpeaksNoTlsWithAPlainServer) {
@@ -277,15 +328,32 @@ TEST(WebhookSettings, AreRefusedWhereTheyCannotWork) {
   for (const char* url :
        {"", "shop.example", "/payments", "https://", "https:///x", "https://user:pw@shop.example/",
         "https://shop.example/#x", "https://shop.example:0/", "https://shop.example:80x/",
-        "https://shop.example:65536/", "https://shop.example/a b", "https://shop.example/\r\nX: y",
-        "https://shop.example\\@evil.example/", "https://sh%0d%0aop.example/",
-        "https://[fe80::1%25eth0]/", "https://shop..example./"}) {
+        "https://shop.example:65536/", "https://shop.example/a b", "https://shop.example/a\tb",
+        "https://shop.example/\r\nX: y", "https://shop.example\\@evil.example/",
+        "https://sh%0d%0aop.example/", "https://[fe80::1%25eth0]/", "https://shop..example./"}) {
     EXPECT_EQ(code({.url = url}), "url_malformed") << url;
   }
-  for (const char* host :
-       {"127.0.0.1", "127.1", "2130706433", "0x7f.1", "0177.0.0.1", "0", "[::1]", "[::]",
-        "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "[fe80::1]", "[fd00::1]",
-        "10.1.2.3", "169.254.169.254", "100.100.100.200"}) {
+  for (const char* host : {"127.0.0.1",
+                           "127.1",
+                           "2130706433",
+                           "0x7f.1",
+                           "0177.0.0.1",
+                           "0",
+                           "[::1]",
+                           "[::]",
+                           "[::ffff:127.0.0.1]",
+                           "[::ffff:7f00:1]",
+                           "[64:ff9b::7f00:1]",
+                           "[fe80::1]",
+                           "[fd00::1]",
+                           "10.1.2.3",
+                           "172.16.0.1",
+                           "192.168.1.1",
+                           "100.64.0.1",
+                           "169.254.169.254",
+                           "100.100.100.200",
+                           "224.0.0.1",
+                           "255.255.255.255"}) {
     EXPECT_EQ(code({.url = fmt::format("https://{}/", host)}), "address_not_allowed") << host;
   }
   for (const int port : {22, 25, 6379}) {
