@@ -80,13 +80,13 @@ class MockKafka {
     rd_kafka_destroy(consumer);
     return records;
   }
-  /// Gives what comes to `take` as it comes, until `is_over` and nothing more has come for 3 s. The
-  /// cluster keeps the last 5 MiB of a partition only.
+  /// Gives what comes to `take` as it comes, until `is_over` and nothing more has come for 10 s.
+  /// The cluster keeps the last 5 MiB of a partition only.
   void follow(const std::string& topic, const std::atomic<bool>& is_over,
               const std::function<void(const ConsumedRecord&)>& take) const {
     rd_kafka_t* const consumer = make_consumer(topic);
     for (bool came = true; came || !is_over;) {
-      rd_kafka_message_t* message = rd_kafka_consumer_poll(consumer, 3000);
+      rd_kafka_message_t* message = rd_kafka_consumer_poll(consumer, 10'000);
       came = message != nullptr;
       if (!came) continue;
       if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) take(to_record(*message));
@@ -109,9 +109,15 @@ class MockKafka {
   }
   /// Of all partitions of a topic, from their beginning.
   [[nodiscard]] rd_kafka_t* make_consumer(const std::string& topic) const {
-    rd_kafka_t* const consumer = make_handle(
-        RD_KAFKA_CONSUMER,
-        {{"bootstrap.servers", brokers()}, {"group.id", "test"}, {"enable.partition.eof", "true"}});
+    // A cluster that is set down may swallow a request: it is not waited for as long as usual.
+    rd_kafka_t* const consumer =
+        make_handle(RD_KAFKA_CONSUMER, {{"bootstrap.servers", brokers()},
+                                        {"group.id", "test"},
+                                        {"log_level", "3"},
+                                        {"enable.auto.commit", "false"},
+                                        {"enable.partition.eof", "true"},
+                                        {"reconnect.backoff.max.ms", "500"},
+                                        {"socket.timeout.ms", "5000"}});
     rd_kafka_poll_set_consumer(consumer);
     rd_kafka_topic_partition_list_t* all = rd_kafka_topic_partition_list_new(kPartitions);
     for (int i = 0; i < kPartitions; ++i) {

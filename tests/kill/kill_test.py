@@ -35,15 +35,34 @@ ROUND_SECONDS_MAX = 3.0
 RECOVERY_SECONDS_MAX = 5.0
 MCH_ID, APP_ID = "1900000001", "wx0000000000000001"
 API_KEY = hashlib.sha256(b"kill test").hexdigest()[:32]
+WEBHOOK_SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
 ADMIN_KEY = "kill-test-" + hashlib.sha256(b"admin").hexdigest()[:24]
+# Without endpoints.
+CONFIGURATION = f"""
+[server]
+listen = ["127.0.0.1:0"]
+[admin]
+listen = "127.0.0.1:0"
+api_key = "file:admin.key"
+[store]
+url = "sqlite:postern.db"
+[log]
+level = "warning"
+[account.wechat-v2]
+channel = "wechatpay-v2"
+mch_id = "{MCH_ID}"
+app_ids = ["{APP_ID}"]
+api_key = "file:wechat.key"
+sign_types = ["HMAC-SHA256"]
+"""
 
 
-def signed_payment(number):
+def signed_payment(number, payment_id=None):
     fields = {
         "appid": APP_ID, "mch_id": MCH_ID, "nonce_str": hashlib.md5(number.encode()).hexdigest(),
         "result_code": "SUCCESS", "return_code": "SUCCESS", "openid": "invented-openid",
         "is_subscribe": "N", "trade_type": "JSAPI", "bank_type": "OTHERS", "total_fee": "8888",
-        "fee_type": "CNY", "cash_fee": "8888", "transaction_id": "42" + number,
+        "fee_type": "CNY", "cash_fee": "8888", "transaction_id": payment_id or "42" + number,
         "out_trade_no": number, "time_end": "20260105100007", "sign_type": "HMAC-SHA256",
     }
     text = "&".join(f"{k}={fields[k]}" for k in sorted(fields)) + "&key=" + API_KEY
@@ -210,25 +229,10 @@ def main():
 def run(args, rng, folder):
     (folder / "wechat.key").write_text(API_KEY)
     (folder / "admin.key").write_text(ADMIN_KEY)
-    (folder / "webhook.key").write_text("whsec_" + base64.b64encode(bytes(32)).decode())
+    (folder / "webhook.key").write_text(WEBHOOK_SECRET)
     for key in ("wechat.key", "admin.key", "webhook.key"):
         (folder / key).chmod(0o600)
-    (folder / "postern.toml").write_text(f"""
-[server]
-listen = ["127.0.0.1:0"]
-[admin]
-listen = "127.0.0.1:0"
-api_key = "file:admin.key"
-[store]
-url = "sqlite:postern.db"
-[log]
-level = "warning"
-[account.wechat-v2]
-channel = "wechatpay-v2"
-mch_id = "{MCH_ID}"
-app_ids = ["{APP_ID}"]
-api_key = "file:wechat.key"
-sign_types = ["HMAC-SHA256"]
+    (folder / "postern.toml").write_text(CONFIGURATION + """
 [endpoint.shop]
 kind = "webhook"
 url = "http://127.0.0.1:9/events"
@@ -288,4 +292,5 @@ events = ["order.*"]
     sys.exit(1 if wrong else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()
