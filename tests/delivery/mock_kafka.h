@@ -113,7 +113,7 @@ class MockKafka {
     rd_kafka_t* const consumer =
         make_handle(RD_KAFKA_CONSUMER, {{"bootstrap.servers", brokers()},
                                         {"group.id", "test"},
-                                        {"log_level", "3"},
+                                        {"log_level", "2"},
                                         {"enable.auto.commit", "false"},
                                         {"enable.partition.eof", "true"},
                                         {"reconnect.backoff.max.ms", "500"},
