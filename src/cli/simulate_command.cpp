@@ -234,10 +234,20 @@ struct Tally {
   return *as_expected ? ExitCode::kOk : ExitCode::kNegative;
 }
 
-[[nodiscard]] ExitCode run_keys(const std::string& folder, const Terminal& terminal) {
+struct KeysOptions {
+  std::string folder;
+  std::string webhook;
+};
+
+[[nodiscard]] ExitCode run_keys(const KeysOptions& options, const Terminal& terminal) {
   const SystemClock clock;
   SystemRandom random;
-  const auto written = simulate::write_sandbox(folder, {}, clock.now(), random);
+  const std::string& folder = options.folder;
+  simulate::SandboxOptions sandbox;
+  if (!options.webhook.empty()) {
+    sandbox.webhook = {.url = options.webhook, .secret = simulate::new_webhook_secret(random)};
+  }
+  const auto written = simulate::write_sandbox(folder, sandbox, clock.now(), random);
   if (!written) return fail(terminal, written.error());
   const std::string api_key = simulate::sandbox_api_key_file(folder).string();
   terminal.out << fmt::format(
@@ -246,6 +256,10 @@ struct Tally {
       "send ten payments:    postern simulate alipay --keys {0} \\\n"
       "                        --register http://127.0.0.1:8080 --api-key file:{1}\n",
       folder, api_key);
+  if (!options.webhook.empty()) {
+    terminal.out << fmt::format("the shop's webhook secret: {}\n",
+                                simulate::sandbox_webhook_key_file(folder).string());
+  }
   return ExitCode::kOk;
 }
 
@@ -302,10 +316,12 @@ void add_simulate(CLI::App& app, Action& action) {
   }
   CLI::App* keys = simulate->add_subcommand(
       "keys", "write fresh keys, and a postern.toml that trusts them, into a new folder");
-  const auto folder = std::make_shared<std::string>();
-  keys->add_option("DIR", *folder, "the folder")->required();
-  keys->callback([folder, &action] {
-    action = [folder](const Terminal& terminal) { return run_keys(*folder, terminal); };
+  const auto options = std::make_shared<KeysOptions>();
+  keys->add_option("DIR", options->folder, "the folder")->required();
+  keys->add_option("--webhook", options->webhook,
+                   "http:// address on this machine where the shop takes events");
+  keys->callback([options, &action] {
+    action = [options](const Terminal& terminal) { return run_keys(*options, terminal); };
   });
 }
 
