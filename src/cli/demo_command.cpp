@@ -22,6 +22,7 @@
 #include "simulate/shop.h"
 #include "simulate/signer.h"
 #include "simulate/story.h"
+#include "simulate/webhook_receiver.h"
 
 namespace postern::cli {
 namespace {
@@ -32,6 +33,12 @@ struct DemoOptions {
   std::string folder;
   bool keep = false;
 };
+
+/// The order whose first webhook's answer gets lost: it comes again, and must count once.
+constexpr std::string_view kAnswerLostFor = "DEMO-02";
+/// Postern repeats after five to six seconds.
+constexpr std::chrono::seconds kToldWithin{20};
+constexpr std::chrono::milliseconds kLookInterval{50};
 
 void pause(std::chrono::nanoseconds time) {
   std::this_thread::sleep_for(time);
@@ -135,7 +142,75 @@ void print_summary(std::ostream& out, const std::vector<simulate::Ending>& endin
                  : fmt::format("{} orders did NOT end as they have to.", wrong));
 }
 
-void print_what_to_try(std::ostream& out, const DemoDaemon& daemon, const fs::path& folder) {
+/// What the shop was told of an order; nullptr: nothing.
+[[nodiscard]] const simulate::ToldOrder* told_of(const simulate::Told& told,
+                                                 const std::string& order) {
+  const auto found = told.orders.find(order);
+  return found == told.orders.end() ? nullptr : &found->second;
+}
+
+[[nodiscard]] bool agrees(const simulate::Told& told, const simulate::Ending& ending) {
+  return simulate::differences(ending.view, told_of(told, ending.order)).empty();
+}
+
+/// Deliveries come at their own pace: waits until the shop knows what became of every order, and
+/// was told once more what it lost its answer for; or for so long that it never will.
+[[nodiscard]] simulate::Told wait_until_told(const simulate::WebhookReceiver& receiver,
+                                             const std::vector<simulate::Ending>& endings,
+                                             const Clock& clock) {
+  const MonotonicTime limit = clock.monotonic() + kToldWithin;
+  while (true) {
+    simulate::Told told = receiver.told();
+    const bool complete = told.repeats > 0 && std::ranges::all_of(endings, [&](const auto& ending) {
+                            return agrees(told, ending);
+                          });
+    if (complete || clock.monotonic() > limit) return told;
+    pause(kLookInterval);
+  }
+}
+
+void print_told_order(std::ostream& out, const Painter& painter, const simulate::Told& told,
+                      const simulate::Ending& ending) {
+  const simulate::ToldOrder* order = told_of(told, ending.order);
+  const auto differences = simulate::differences(ending.view, order);
+  const bool good = differences.empty();
+  const std::string last = order == nullptr
+                               ? "nothing"
+                               : fmt::format("#{} {}", order->events.rbegin()->first,
+                                             short_names({order->events.rbegin()->second}));
+  out << fmt::format(
+      "{:<9} {:>6}  {:<24} {} {:>8} {:>8}  {}\n", ending.order,
+      order == nullptr ? 0 : order->events.size(), last,
+      painter.paint(Paint::kStrong, fmt::format("{:<19}", order == nullptr ? "-" : order->state)),
+      yuan(order == nullptr ? std::nullopt : order->paid),
+      yuan(order == nullptr ? std::nullopt : order->refunded),
+      painter.paint(good ? Paint::kGood : Paint::kBad, good ? "agrees" : "DIFFERS"));
+  for (const std::string& difference : differences)
+    out << fmt::format("          {}\n", difference);
+}
+
+/// Prints what the shop's own webhook was told. @return whether all of it is as it has to be
+[[nodiscard]] bool print_told(std::ostream& out, const Painter& painter, const simulate::Told& told,
+                              const std::vector<simulate::Ending>& endings) {
+  out << fmt::format("\n{:<9} {:>6}  {:<24} {:<19} {:>8} {:>8}  {}\n", "ORDER", "EVENTS",
+                     "LAST THE SHOP WAS TOLD", "STATE", "PAID", "REFUNDED", "CHECK");
+  for (const simulate::Ending& ending : endings) print_told_order(out, painter, told, ending);
+  const auto wrong = std::ranges::count_if(
+      endings, [&](const simulate::Ending& ending) { return !agrees(told, ending); });
+  const bool as_it_has_to_be =
+      wrong == 0 && told.repeats == 1 && told.refused == 0 && told.orders.size() <= endings.size();
+  out << fmt::format(
+      "\n{} webhooks with a good signature: {} events, {} repeat recognised ({}: the shop lost "
+      "its\n"
+      "first answer on purpose); {} refused. {}\n",
+      told.events + told.repeats, told.events, told.repeats, kAnswerLostFor, told.refused,
+      wrong == 0 ? "What the shop was told agrees with every order."
+                 : fmt::format("What the shop was told DIFFERS for {} orders.", wrong));
+  return as_it_has_to_be;
+}
+
+void print_what_to_try(std::ostream& out, const DemoDaemon& daemon, const fs::path& folder,
+                       std::uint16_t shop_port) {
   const std::string key_file = simulate::sandbox_api_key_file(folder).string();
   const std::string admin = fmt::format("http://127.0.0.1:{}", daemon.ports().admin);
   out << fmt::format(
@@ -144,8 +219,12 @@ void print_what_to_try(std::ostream& out, const DemoDaemon& daemon, const fs::pa
       "  curl -s -H \"Authorization: Bearer $(cat {1})\" {2}/v1/incidents\n"
       "  {3} simulate wechatpay-v3 --to http://127.0.0.1:{4} --keys {5} \\\n"
       "    --orders 20 --copies 3 --shuffle --register {2} --api-key file:{1}\n\n"
+      "The shop has closed; what it is owed is kept and tried again. To open another in its "
+      "place:\n\n"
+      "  SHOP_PORT={6} SHOP_SECRET=$(cat {7}) python3 examples/python/shop.py\n\n"
       "Stop it with  kill {0}  and remove {5} afterwards.\n",
-      daemon.pid(), key_file, admin, daemon.program(), daemon.ports().callback, folder.string());
+      daemon.pid(), key_file, admin, daemon.program(), daemon.ports().callback, folder.string(),
+      shop_port, simulate::sandbox_webhook_key_file(folder).string());
 }
 
 /// The signers of a sandbox.
@@ -167,7 +246,8 @@ struct Platforms {
 };
 
 /// Plays the story through a gateway that is ready, and prints how it went.
-[[nodiscard]] Result<ExitCode> play(std::ostream& out, DemoPorts ports, const fs::path& folder) {
+[[nodiscard]] Result<ExitCode> play(std::ostream& out, DemoPorts ports, const fs::path& folder,
+                                    const simulate::WebhookReceiver& receiver) {
   POSTERN_ASSIGN_OR_RETURN(const Platforms platforms, Platforms::load(folder));
   POSTERN_ASSIGN_OR_RETURN(Secret api_key, simulate::read_sandbox_api_key(folder));
   simulate::Shop shop({.host = "127.0.0.1", .port = ports.admin, .api_key = std::move(api_key)});
@@ -189,7 +269,10 @@ struct Platforms {
   const double seconds = std::chrono::duration<double>(clock.monotonic() - began).count();
   print_endings(out, painter, endings);
   print_summary(out, endings, narrator.steps(), seconds);
-  return count_wrong(endings) == 0 ? ExitCode::kOk : ExitCode::kNegative;
+  out << "\nThe shop waits for its webhooks ..." << std::endl;
+  const simulate::Told told = wait_until_told(receiver, endings, clock);
+  const bool told_well = print_told(out, painter, told, endings);
+  return count_wrong(endings) == 0 && told_well ? ExitCode::kOk : ExitCode::kNegative;
 }
 
 [[nodiscard]] Result<ExitCode> run_demo(const DemoOptions& options, std::ostream& out) {
@@ -197,12 +280,17 @@ struct Platforms {
   const DemoPorts wanted = DemoPorts::usual_where_free();
   const SystemClock clock;
   SystemRandom random;
-  POSTERN_RETURN_IF_ERROR(
-      simulate::write_sandbox(folder.path(),
-                              {.callback_listen = fmt::format("127.0.0.1:{}", wanted.callback),
-                               .admin_listen = fmt::format("127.0.0.1:{}", wanted.admin),
-                               .log_file = "postern.log"},
-                              clock.now(), random));
+  const Secret secret = simulate::new_webhook_secret(random);
+  POSTERN_ASSIGN_OR_RETURN(const auto receiver,
+                           simulate::WebhookReceiver::start(
+                               {.secret = secret, .lose_for = std::string(kAnswerLostFor)}, clock));
+  POSTERN_RETURN_IF_ERROR(simulate::write_sandbox(
+      folder.path(),
+      {.callback_listen = fmt::format("127.0.0.1:{}", wanted.callback),
+       .admin_listen = fmt::format("127.0.0.1:{}", wanted.admin),
+       .log_file = "postern.log",
+       .webhook = simulate::SandboxWebhook{.url = receiver->url(), .secret = secret}},
+      clock.now(), random));
   POSTERN_ASSIGN_OR_RETURN(
       DemoDaemon daemon,
       DemoDaemon::start(folder.path(),
@@ -210,16 +298,17 @@ struct Platforms {
   POSTERN_RETURN_IF_ERROR(daemon.wait_until_ready(pause));
   out << fmt::format(
       "A gateway of its own takes callbacks at http://127.0.0.1:{} and orders at "
-      "http://127.0.0.1:{}.\nIts folder: {}\n",
-      daemon.ports().callback, daemon.ports().admin, folder.path().string());
-  POSTERN_ASSIGN_OR_RETURN(const ExitCode code, play(out, daemon.ports(), folder.path()));
+      "http://127.0.0.1:{}.\nIts folder: {}\nA shop of ours takes signed webhooks at {}.\n",
+      daemon.ports().callback, daemon.ports().admin, folder.path().string(), receiver->url());
+  POSTERN_ASSIGN_OR_RETURN(const ExitCode code,
+                           play(out, daemon.ports(), folder.path(), *receiver));
   if (!options.keep) {
     POSTERN_RETURN_IF_ERROR(daemon.stop(pause));
     return code;
   }
   daemon.release();
   folder.keep();
-  print_what_to_try(out, daemon, folder.path());
+  print_what_to_try(out, daemon, folder.path(), receiver->port());
   return code;
 }
 
