@@ -103,32 +103,6 @@ void wish(const DeliveriesContext& context, delivery::Wish wish, const Call& cal
       }));
 }
 
-void list_events(const DeliveriesContext& context, const Call& call, Responder respond) {
-  const Result<void> allowed = call.query.allow({"after", "limit"});
-  if (!allowed) return respond(error_reply(allowed.error()));
-  const Result<Page> page = parse_page(call.query, context.presenter, kEventPrefix);
-  if (!page) return respond(error_reply(page.error()));
-  store::RowId after = 0;
-  if (const auto text = call.query.find("after"); text && *text != "0") {
-    const auto id = context.presenter.parse(*text, kEventPrefix);
-    if (!id)
-      return respond(error_reply(rejected("query_malformed", "after is an event's id").error()));
-    after = *id;
-  }
-  context.reads.run(
-      [&presenter = context.presenter, after,
-       limit = page->limit](store::Reader& reader) -> Result<HttpResponse> {
-        POSTERN_ASSIGN_OR_RETURN(const std::vector<store::EventRow> rows,
-                                 reader.events_after(after, limit));
-        json::array events;
-        for (const store::EventRow& row : rows) events.push_back(presenter.event(row));
-        const store::RowId last = rows.empty() ? after : rows.back().id;
-        return json_reply(200, json::object({{"events", std::move(events)},
-                                             {"next_after", presenter.id(kEventPrefix, last)}}));
-      },
-      std::move(respond));
-}
-
 }  // namespace
 
 void add_deliveries(Router& router, const DeliveriesContext& context) {
@@ -143,9 +117,6 @@ void add_deliveries(Router& router, const DeliveriesContext& context) {
   });
   router.add("POST", "/v1/deliveries/{}/cancel", [context](const Call& call, Responder respond) {
     wish(context, delivery::Wish::kCancel, call, std::move(respond));
-  });
-  router.add("GET", "/v1/events", [context](const Call& call, Responder respond) {
-    list_events(context, call, std::move(respond));
   });
 }
 

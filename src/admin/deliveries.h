@@ -10,7 +10,7 @@
 
 namespace postern::admin {
 
-/// What the resources of deliveries and events are made of; all of it outlives the router.
+/// What the resources of deliveries are made of; all of it outlives the router.
 struct DeliveriesContext {
   store::Store& store;
   const Clock& clock;
@@ -24,8 +24,6 @@ struct DeliveriesContext {
 /// GET /v1/deliveries/{id}: one, with its tries.
 /// POST /v1/deliveries/{id}/retry: due now; one that ended is revived. Each asking counts.
 /// POST /v1/deliveries/{id}/cancel: ends it.
-/// GET /v1/events?after=&limit=: the pull feed, oldest first, for consumers that cannot be called.
-/// The cursor of an event is its id; `next_after` is where to go on, also when nothing came.
 void add_deliveries(Router& router, const DeliveriesContext& context);
 
 }  // namespace postern::admin

@@ -12,7 +12,12 @@ AdminApi::AdminApi(Parts parts)
     : accounts_(std::move(parts.accounts)),
       presenter_(parts.store.tag()),
       router_(parts.key, parts.metrics),
-      reads_(parts.store, parts.metrics) {
+      reads_(parts.store, parts.metrics),
+      feed_({.reads = reads_,
+             .presenter = presenter_,
+             .timers = parts.timers,
+             .clock = parts.clock,
+             .metrics = parts.metrics}) {
   admin::add_health(router_, std::move(parts.readiness));
   admin::add_metrics(router_, std::move(parts.exposition));
   admin::add_orders(
@@ -28,6 +33,7 @@ AdminApi::AdminApi(Parts parts)
                                   .reads = reads_,
                                   .presenter = presenter_,
                                   .wake = std::move(parts.wake)});
+  feed_.add_to(router_);
 }
 
 }  // namespace postern::app

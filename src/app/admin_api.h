@@ -4,6 +4,7 @@
 #include <string>
 
 #include "admin/accounts.h"
+#include "admin/event_feed.h"
 #include "admin/health.h"
 #include "admin/present.h"
 #include "admin/read_worker.h"
@@ -28,6 +29,7 @@ class AdminApi {
     store::Store& store;
     ledger::Ledger& ledger;
     const Clock& clock;
+    Timers& timers;              ///< they go before the API does
     std::function<void()> wake;  ///< when a delivery became due by hand
     const ingest::RejectedRing& rejected;
     admin::Accounts accounts;
@@ -41,7 +43,13 @@ class AdminApi {
   AdminApi(const AdminApi&) = delete;
   AdminApi& operator=(const AdminApi&) = delete;
 
+  ~AdminApi() { stop_reading(); }
+
   [[nodiscard]] HttpHandler& handler() { return router_; }
+  /// Something was committed that may have brought events. Never blocks.
+  void written() { feed_.written(); }
+  /// Answers who waits for events, so that listeners can drain.
+  void stop_waiting() { feed_.stop(); }
   /// Stops reading, so that the store may go; what asks for it afterwards is answered with 503.
   void stop_reading() { reads_.stop(); }
 
@@ -50,6 +58,7 @@ class AdminApi {
   const admin::Presenter presenter_;
   admin::Router router_;
   admin::ReadWorker reads_;
+  admin::EventFeed feed_;
 };
 
 }  // namespace postern::app

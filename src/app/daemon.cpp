@@ -51,8 +51,10 @@ Result<void> Daemon::start_parts() {
                                          [this](const Error& error) { fail(error); }));
   POSTERN_RETURN_IF_ERROR(make_dispatcher());
   ledger_ = std::make_unique<ledger::Ledger>(
-      *store_, world.clock, std::make_shared<const ledger::Policy>(config_.policy()),
-      [this] { dispatcher_->wake(); });
+      *store_, world.clock, std::make_shared<const ledger::Policy>(config_.policy()), [this] {
+        dispatcher_->wake();
+        admin_api_->written();
+      });
   const admin::Accounts infos = config_.account_infos();
   ingest_ = std::make_unique<ingest::Ingest>(take_channels(config_.accounts), *ledger_, world.clock,
                                              world.log, world.metrics);
@@ -60,6 +62,7 @@ Result<void> Daemon::start_parts() {
       std::make_unique<AdminApi>(AdminApi::Parts{.store = *store_,
                                                  .ledger = *ledger_,
                                                  .clock = world.clock,
+                                                 .timers = *timers_,
                                                  .wake = [this] { dispatcher_->wake(); },
                                                  .rejected = ingest_->rejected(),
                                                  .accounts = infos,
@@ -156,6 +159,7 @@ void Daemon::stop(std::chrono::milliseconds limit) {
   readiness_.compare_exchange_strong(ready, admin::Readiness::kStopping);
   world_.log.info("daemon_stopping");
   if (ingest_) ingest_->stop_accepting();
+  if (admin_api_) admin_api_->stop_waiting();
   const MonotonicTime end = world_.clock.monotonic() + limit;
   const auto left = [&] {
     return std::max(

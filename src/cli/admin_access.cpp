@@ -10,6 +10,7 @@
 
 #include "app/admin_api.h"
 #include "base/system.h"
+#include "base/thread_timers.h"
 #include "channel/json.h"
 #include "http/client.h"
 #include "store/sqlite/sqlite_store.h"
@@ -80,6 +81,7 @@ class StoreAccess final : public AdminAccess {
         app::AdminApi::Parts{.store = *store_,
                              .ledger = *ledger_,
                              .clock = clock_,
+                             .timers = timers_,
                              .wake = [] {},
                              .rejected = rejected_,
                              .accounts = config.account_infos(),
@@ -99,6 +101,7 @@ class StoreAccess final : public AdminAccess {
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<ledger::Ledger> ledger_;
   std::unique_ptr<app::AdminApi> api_;
+  ThreadTimers timers_{clock_};  // last: they go before the API does
 };
 
 [[nodiscard]] std::string encode(std::string_view text) {

@@ -94,7 +94,8 @@ class Reader {
   /// Oldest first.
   [[nodiscard]] virtual Result<std::vector<TryRow>> tries(RowId delivery) = 0;
   [[nodiscard]] virtual Result<std::optional<EventRow>> event(RowId id) = 0;
-  /// By id, those above `after`.
+  /// By id, those above `after`. An event that can be read later has a larger id than all that can
+  /// be read now, so that whoever goes on behind the last one skips none.
   [[nodiscard]] virtual Result<std::vector<EventRow>> events_after(RowId after,
                                                                    std::size_t limit) = 0;
   [[nodiscard]] virtual Result<std::optional<CallbackRow>> callback(RowId id) = 0;

@@ -9,11 +9,13 @@
 
 #include "admin/callbacks.h"
 #include "admin/deliveries.h"
+#include "admin/event_feed.h"
 #include "admin/health.h"
 #include "admin/incidents.h"
 #include "admin/metrics.h"
 #include "admin/orders.h"
 #include "base/system.h"
+#include "base/thread_timers.h"
 #include "crypto/digest.h"
 #include "http/client.h"
 #include "http/server.h"
@@ -24,6 +26,9 @@
 namespace postern::admin::testing {
 
 inline constexpr std::string_view kKey = "a-key-for-tests-only-0123456789";
+
+/// How many requests may wait for events.
+inline constexpr std::size_t kWaitingMax = 3;
 
 /// Time stands where a test puts it.
 class HandClock final : public Clock {
@@ -61,10 +66,15 @@ struct Answer {
 /// has accounts alipay and wechat; merchant "isv" has account provider with sub-merchants.
 class ApiUnderTest {
  public:
-  ApiUnderTest() {
+  /// @param parent  where the store's folder is made
+  explicit ApiUnderTest(
+      const std::filesystem::path& parent = std::filesystem::temp_directory_path())
+      : folder_(parent) {
     store_ = *store::sqlite::open_sqlite({.path = (folder_ / "postern.db").string()}, clock_,
                                          random_, log_, metrics_, [](const Error&) {});
-    ledger_ = std::make_unique<ledger::Ledger>(*store_, clock_, policy());
+    ledger_ = std::make_unique<ledger::Ledger>(*store_, clock_, policy(), [this] {
+      if (feed_) feed_->written();
+    });
     presenter_ = std::make_unique<Presenter>(store_->tag());
     reads_ = std::make_unique<ReadWorker>(*store_, metrics_);
     accounts_.emplace("alipay", AccountInfo{MerchantName::trusted("default")});
@@ -80,10 +90,27 @@ class ApiUnderTest {
                              .reads = *reads_,
                              .presenter = *presenter_,
                              .wake = [this] { ++woken; }});
+    feed_ = std::make_unique<EventFeed>(EventFeed::Context{.reads = *reads_,
+                                                           .presenter = *presenter_,
+                                                           .timers = *timers_,
+                                                           .clock = clock_,
+                                                           .metrics = metrics_},
+                                        kWaitingMax);
+    feed_->add_to(router_);
     server_ = *http::Server::start({.name = "admin", .address = {"127.0.0.1", 0}}, router_, log_,
                                    metrics_);
-    client_ = std::make_unique<http::BlockingClient>("127.0.0.1", server_->port(),
-                                                     std::chrono::seconds(10));
+    client_ = another_client();
+  }
+  ~ApiUnderTest() {
+    server_.reset();
+    timers_.reset();
+    reads_->stop();
+    store_.reset();
+  }
+  /// For requests while another one is not answered yet.
+  [[nodiscard]] std::unique_ptr<http::BlockingClient> another_client() const {
+    return std::make_unique<http::BlockingClient>("127.0.0.1", server_->port(),
+                                                  std::chrono::seconds(20));
   }
 
   /// Sends with the key, unless `authorization` says something else.
@@ -95,9 +122,10 @@ class ApiUnderTest {
     request.body = std::move(body);
     return send(request);
   }
-  Answer send(const HttpRequest& request) {
+  Answer send(const HttpRequest& request) { return send(*client_, request); }
+  static Answer send(http::BlockingClient& client, const HttpRequest& request) {
     Answer answer;
-    answer.response = client_->send(request).value();
+    answer.response = client.send(request).value();
     answer.code = answer.response.code;
     boost::json::error_code error;
     boost::json::value value = boost::json::parse(answer.response.body, error);
@@ -105,6 +133,13 @@ class ApiUnderTest {
     return answer;
   }
   Answer get(std::string target) { return send("GET", std::move(target)); }
+  /// Asks on a connection of its own, without waiting for the answer.
+  [[nodiscard]] std::future<Answer> get_later(std::string target) const {
+    HttpRequest request{.method = "GET", .target = std::move(target)};
+    request.headers.add("Authorization", "Bearer " + std::string(kKey));
+    return std::async(std::launch::async,
+                      [client = another_client(), request] { return send(*client, request); });
+  }
   Answer post_order(std::string body) { return send("POST", "/v1/orders", std::move(body)); }
 
   /// Records a callback that says `fact`, as ingest would.
@@ -135,6 +170,7 @@ class ApiUnderTest {
 
   [[nodiscard]] HandClock& clock() { return clock_; }
   [[nodiscard]] store::Store& store() { return *store_; }
+  [[nodiscard]] EventFeed& feed() { return *feed_; }
 
   std::atomic<Readiness> readiness = Readiness::kReady;
   ingest::RejectedRing rejected;
@@ -163,6 +199,8 @@ class ApiUnderTest {
   std::unique_ptr<ledger::Ledger> ledger_;
   std::unique_ptr<Presenter> presenter_;
   std::unique_ptr<ReadWorker> reads_;
+  std::unique_ptr<ThreadTimers> timers_ = std::make_unique<ThreadTimers>(clock_);
+  std::unique_ptr<EventFeed> feed_;
   Router router_{Secret(std::string(kKey)), metrics_};
   std::unique_ptr<http::Server> server_;
   std::unique_ptr<http::BlockingClient> client_;

@@ -1,5 +1,5 @@
-// Goal: an operator sees what is owed and tried, and can send again or cancel; a consumer can read
-// all events by itself. Method: the real router over a real listener and store.
+// Goal: an operator sees what is owed and tried, and can send again or cancel.
+// Method: the real router over a real listener and store.
 #include <gtest/gtest.h>
 
 #include "tests/admin/api_under_test.h"
@@ -35,25 +35,6 @@ TEST(Deliveries, AreListedRetriedAndCancelled) {
   EXPECT_EQ(api.get("/v1/deliveries/dlv_none_1").code, 404u);
   EXPECT_EQ(api.send("POST", "/v1/deliveries/9999/retry").code, 404u);
   EXPECT_EQ(api.get("/v1/deliveries?state=lost").code, 422u);
-}
-
-TEST(Events, AreReadByCursor) {
-  ApiUnderTest api;
-  for (const char* number : {"T1", "T2", "T3"}) {
-    ASSERT_EQ(api.post_order(order(number)).code, 201u);
-    (void)api.record(api.payment(number, 100), number);
-  }
-  const Answer first = api.get("/v1/events?limit=2");
-  ASSERT_EQ(first.code, 200u);
-  ASSERT_EQ(first.body.at("events").as_array().size(), 2u);
-  const std::string cursor(first.body.at("next_after").as_string());
-  const Answer second = api.get("/v1/events?after=" + cursor);
-  ASSERT_EQ(second.body.at("events").as_array().size(), 1u);
-  const std::string end(second.body.at("next_after").as_string());
-  const Answer last = api.get("/v1/events?after=" + end);
-  EXPECT_TRUE(last.body.at("events").as_array().empty());
-  EXPECT_EQ(last.body.at("next_after").as_string(), end);
-  EXPECT_EQ(api.get("/v1/events?after=nonsense").code, 422u);
 }
 
 }  // namespace

@@ -219,5 +219,51 @@ TEST(PublicId, HoldsTheStoresTag) {
   }
 }
 
+/// A command that writes `count` events, and does not go in where `refused`.
+[[nodiscard]] Script events_script(const std::string& number, std::int64_t count, bool refused) {
+  return {.keys = {}, .plan = [=](WorkingSet& working) {
+            const RowId order = working.add_order(order_row(number));
+            for (std::int64_t i = 1; i <= count; ++i) {
+              (void)working.add_event(event_row(order, i));
+            }
+            if (refused) (void)working.add_event(event_row(order, 1));
+          }};
+}
+
+// The pull feed's cursor: what becomes readable later has a larger id, also where a batch was
+// rolled back and its commands written one by one, and across a restart.
+TYPED_TEST(ReaderContract, ACursorOfEventsSkipsNone) {
+  RowId cursor = 0;
+  std::size_t seen = 0;
+  std::size_t written = 0;
+  for (int round = 0; round < 12; ++round) {
+    const auto reader = this->store.reader();
+    std::vector<Script> scripts;
+    std::vector<bool> refused;
+    for (int i = 0; i < 6; ++i) {
+      refused.push_back(round % 3 == 1 && i == round % 6);
+      scripts.push_back(events_script("T" + std::to_string(round) + "-" + std::to_string(i), i % 3,
+                                      refused.back()));
+      if (!refused.back()) written += static_cast<std::size_t>(i % 3);
+    }
+    const std::vector<Commit> answers = this->store.run(std::move(scripts));
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      EXPECT_EQ(answers[i], refused[i] ? Commit::kRefused : Commit::kDone);
+    }
+    // Page by page, as a consumer would; the last page is read once more.
+    while (true) {
+      const Ids page = ids(reader->events_after(cursor, 2));
+      if (page.empty()) break;
+      for (const RowId id : page) {
+        EXPECT_GT(id, cursor);
+        cursor = id;
+        ++seen;
+      }
+    }
+    EXPECT_EQ(seen, written) << "round " << round;
+    if (round % 4 == 3) this->store.reopen();
+  }
+}
+
 }  // namespace
 }  // namespace postern::store
