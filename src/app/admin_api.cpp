@@ -1,5 +1,6 @@
 #include "app/admin_api.h"
 
+#include "admin/bulk_retry.h"
 #include "admin/callbacks.h"
 #include "admin/deliveries.h"
 #include "admin/incidents.h"
@@ -11,6 +12,7 @@ namespace postern::app {
 AdminApi::AdminApi(Parts parts)
     : accounts_(std::move(parts.accounts)),
       presenter_(parts.store.tag()),
+      seal_(parts.key),
       router_(parts.key, parts.metrics),
       reads_(parts.store, parts.metrics),
       feed_({.reads = reads_,
@@ -28,11 +30,13 @@ AdminApi::AdminApi(Parts parts)
                                  .accounts = accounts_,
                                  .rejected = parts.rejected});
   admin::add_incidents(router_, reads_, presenter_);
-  admin::add_deliveries(router_, {.store = parts.store,
-                                  .clock = parts.clock,
-                                  .reads = reads_,
-                                  .presenter = presenter_,
-                                  .wake = std::move(parts.wake)});
+  const admin::DeliveriesContext deliveries{.store = parts.store,
+                                            .clock = parts.clock,
+                                            .reads = reads_,
+                                            .presenter = presenter_,
+                                            .wake = std::move(parts.wake)};
+  admin::add_deliveries(router_, deliveries);
+  admin::add_bulk_retry(router_, deliveries, seal_);
   feed_.add_to(router_);
 }
 

@@ -8,6 +8,7 @@
 #include "admin/health.h"
 #include "admin/present.h"
 #include "admin/read_worker.h"
+#include "admin/retry_plan.h"
 #include "admin/router.h"
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -56,6 +57,7 @@ class AdminApi {
  private:
   const admin::Accounts accounts_;
   const admin::Presenter presenter_;
+  const admin::PlanSeal seal_;
   admin::Router router_;
   admin::ReadWorker reads_;
   admin::EventFeed feed_;

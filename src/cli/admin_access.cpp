@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <boost/url/encode.hpp>
 #include <boost/url/rfc/unreserved_chars.hpp>
 #include <filesystem>
@@ -22,11 +23,13 @@ namespace json = boost::json;
 
 constexpr std::chrono::milliseconds kTimeout{10'000};
 
-/// Adds the key to a request for `target`.
+/// A request for `target` with the key.
 [[nodiscard]] HttpRequest request_for(const std::string& method, const std::string& target,
-                                      const Secret& key) {
+                                      const std::string& body, const Secret& key) {
   HttpRequest request{.method = method, .target = target};
   request.headers.add("Authorization", fmt::format("Bearer {}", key.reveal()));
+  if (!body.empty()) request.headers.add("Content-Type", "application/json");
+  request.body = body;
   return request;
 }
 
@@ -42,9 +45,9 @@ class RemoteAccess final : public AdminAccess {
   explicit RemoteAccess(const app::AdminConfig& admin)
       : key_(admin.api_key), client_(host_to_ask(admin.listen.host), admin.listen.port, kTimeout) {}
 
-  [[nodiscard]] Result<HttpResponse> send(const std::string& method,
-                                          const std::string& target) override {
-    return client_.send(request_for(method, target, key_));
+  [[nodiscard]] Result<HttpResponse> send(const std::string& method, const std::string& target,
+                                          const std::string& body) override {
+    return client_.send(request_for(method, target, body, key_));
   }
 
  private:
@@ -61,12 +64,12 @@ class StoreAccess final : public AdminAccess {
   }
   explicit StoreAccess(Secret key) : key_(std::move(key)) {}
 
-  [[nodiscard]] Result<HttpResponse> send(const std::string& method,
-                                          const std::string& target) override {
+  [[nodiscard]] Result<HttpResponse> send(const std::string& method, const std::string& target,
+                                          const std::string& body) override {
     std::promise<HttpResponse> answer;
-    api_->handler().handle(request_for(method, target, key_), [&answer](HttpResponse response) {
-      answer.set_value(std::move(response));
-    });
+    api_->handler().handle(
+        request_for(method, target, body, key_),
+        [&answer](HttpResponse response) { answer.set_value(std::move(response)); });
     return answer.get_future().get();
   }
 
@@ -133,7 +136,7 @@ class StoreAccess final : public AdminAccess {
 Result<std::unique_ptr<AdminAccess>> AdminAccess::open(const app::Config& config) {
   if (config.admin.listen.port != 0) {
     auto remote = std::make_unique<RemoteAccess>(config.admin);
-    const Result<HttpResponse> alive = remote->send("GET", "/healthz");
+    const Result<HttpResponse> alive = remote->send("GET", "/healthz", {});
     if (alive || alive.error().code != "connect_failed") return remote;
   }
   if (!std::filesystem::exists(config.store_file)) {
@@ -145,8 +148,13 @@ Result<std::unique_ptr<AdminAccess>> AdminAccess::open(const app::Config& config
   return StoreAccess::open(config);
 }
 
-Result<json::object> AdminAccess::ask(const std::string& method, const std::string& target) {
-  POSTERN_ASSIGN_OR_RETURN(const HttpResponse response, send(method, target));
+Result<json::object> AdminAccess::post(const std::string& target, const json::object& body) {
+  return ask("POST", target, json::serialize(body));
+}
+
+Result<json::object> AdminAccess::ask(const std::string& method, const std::string& target,
+                                      const std::string& sent) {
+  POSTERN_ASSIGN_OR_RETURN(const HttpResponse response, send(method, target, sent));
   json::error_code error;
   json::value body = json::parse(response.body, error);
   if (error || !body.is_object()) {

@@ -31,14 +31,19 @@ class AdminAccess {
   [[nodiscard]] Result<boost::json::object> post(const std::string& target) {
     return ask("POST", target);
   }
+  [[nodiscard]] Result<boost::json::object> post(const std::string& target,
+                                                 const boost::json::object& body);
 
  protected:
+  /// @param body  JSON; empty: none
   [[nodiscard]] virtual Result<HttpResponse> send(const std::string& method,
-                                                  const std::string& target) = 0;
+                                                  const std::string& target,
+                                                  const std::string& body) = 0;
 
  private:
   [[nodiscard]] Result<boost::json::object> ask(const std::string& method,
-                                                const std::string& target);
+                                                const std::string& target,
+                                                const std::string& body = {});
 };
 
 /// Adds `name=value` to a target, escaped; leaves it out where the value is empty.

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <iostream>
+#include <istream>
 #include <ostream>
 #include <string>
 
@@ -17,10 +19,11 @@ enum class ExitCode : int {
   kStoreFailed = 70,  ///< the storage is in doubt or cannot be opened: EX_SOFTWARE of sysexits.h
 };
 
-/// Where a command writes: what was asked for, and everything else.
+/// Where a command writes: what was asked for, and everything else. And where it reads answers.
 struct Terminal {
   std::ostream& out;
   std::ostream& err;
+  std::istream& in = std::cin;
 };
 
 /// The command that the command line names; run after all of it has been read.

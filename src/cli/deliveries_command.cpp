@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cli/admin_access.h"
+#include "cli/bulk_retry.h"
 #include "cli/listing.h"
 #include "cli/table.h"
 
@@ -88,6 +89,28 @@ void add_show(CLI::App& deliveries, Action& action) {
   });
 }
 
+void add_retry(CLI::App& deliveries, Action& action) {
+  const auto options = std::make_shared<RetryOptions>();
+  const auto listing = std::make_shared<ListingOptions>();
+  const auto id = std::make_shared<std::string>();
+  CLI::App* command = deliveries.add_subcommand(
+      "retry", "send now, also what is dead or cancelled: one by its id, or all that match");
+  add_listing_options(*command, *listing);
+  CLI::Option* one = command->add_option("ID", *id, "the delivery's id, such as dlv_k3f9a2_17");
+  for (const auto& [name, member, help] : kRetryFilters) {
+    command->add_option(std::string(name), options->filter[std::string(member)], std::string(help))
+        ->excludes(one);
+  }
+  command->add_flag("--yes", options->sure, "do not ask")->excludes(one);
+  command->callback([=, &action] {
+    action = [=](const Terminal& terminal) {
+      if (id->empty()) return retry_many(*listing, *options, terminal);
+      return act(*listing, fmt::format("/v1/deliveries/{}/retry", path_segment(*id)), print_done,
+                 terminal);
+    };
+  });
+}
+
 void add_act(CLI::App& deliveries, const std::string& name, const std::string& help,
              Action& action) {
   const auto options = std::make_shared<Options>();
@@ -109,7 +132,7 @@ void add_deliveries(CLI::App& app, Action& action) {
   deliveries->require_subcommand(1);
   add_list(*deliveries, action);
   add_show(*deliveries, action);
-  add_act(*deliveries, "retry", "send now, also one that is dead or cancelled", action);
+  add_retry(*deliveries, action);
   add_act(*deliveries, "cancel", "end it without sending", action);
 }
 

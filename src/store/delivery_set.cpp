@@ -30,6 +30,11 @@ std::optional<TimePoint> DeliverySet::next_due(const EndpointName& endpoint) con
   return found->second;
 }
 
+const Chain* DeliverySet::chain(const ChainKey& key) const {
+  const auto found = chains_.find(key);
+  return found == chains_.end() ? nullptr : &found->second;
+}
+
 DeliverySet::ChainLeft DeliverySet::update(const DeliveryRow& row, TimePoint now) {
   LoadedDelivery& delivery = loaded_.at(row.id);
   const bool ends = is_unfinished(delivery.row.state) && !is_unfinished(row.state);

@@ -52,6 +52,8 @@ class DeliverySet {
   [[nodiscard]] const std::vector<RowId>& claimable(const EndpointName& endpoint) const;
   /// When the endpoint's next ready delivery is due that was not loaded.
   [[nodiscard]] std::optional<TimePoint> next_due(const EndpointName& endpoint) const;
+  /// What stands beside a delivery that was loaded by id; nullptr where none of its chain was.
+  [[nodiscard]] const Chain* chain(const ChainKey& key) const;
   /// Changes state, due time, tries, lease and reason of a loaded delivery. Where that ends it, the
   /// oldest one waiting behind it becomes ready, due `now`.
   /// @return whether its chain still owes something

@@ -68,6 +68,10 @@ std::string_view name(IncidentState state) {
   return "";
 }
 
+std::string account_member(const AccountName& account) {
+  return fmt::format(R"("account":"{}")", account.text());
+}
+
 std::string public_id(std::string_view prefix, const std::string& tag, RowId id) {
   return fmt::format("{}_{}_{}", prefix, tag, id);
 }

@@ -62,6 +62,24 @@ struct DeliveryFilter {
   std::optional<EndpointName> endpoint;
   RowId before = 0;
   std::size_t limit = 50;
+  // Of the event that is owed.
+  std::optional<core::EventType> event;
+  std::optional<AccountName> account;  ///< whose fact caused it
+  std::optional<RowId> order;
+  std::optional<TimePoint> from;  ///< not before
+  std::optional<TimePoint> to;    ///< before
+  RowId after = 0;                ///< only rows with a larger id
+  RowId until = 0;                ///< only rows up to this id; zero: all
+};
+
+/// What a filter finds, whatever its limit says.
+struct DeliveryCount {
+  std::int64_t deliveries = 0;
+  std::int64_t orders = 0;
+  RowId last = 0;  ///< the largest id
+  // When the events that are owed were written.
+  std::optional<TimePoint> oldest;
+  std::optional<TimePoint> newest;
 };
 
 /// Row counts, for checks and metrics.
@@ -91,6 +109,10 @@ class Reader {
   /// Newest first.
   [[nodiscard]] virtual Result<std::vector<DeliveryRow>> deliveries(
       const DeliveryFilter& filter) = 0;
+  /// The same by id.
+  [[nodiscard]] virtual Result<std::vector<DeliveryRow>> deliveries_after(
+      const DeliveryFilter& filter) = 0;
+  [[nodiscard]] virtual Result<DeliveryCount> count(const DeliveryFilter& filter) = 0;
   /// Oldest first.
   [[nodiscard]] virtual Result<std::vector<TryRow>> tries(RowId delivery) = 0;
   [[nodiscard]] virtual Result<std::optional<EventRow>> event(RowId id) = 0;
@@ -130,6 +152,11 @@ class Store {
   /// installations never meet.
   [[nodiscard]] virtual const std::string& tag() const = 0;
 };
+
+/// How the body of an event names the account whose fact caused it. No other member of a body has
+/// that name, and quotes within texts are escaped, so that a body says it only if it is so.
+/// @param account  without characters that JSON escapes
+[[nodiscard]] std::string account_member(const AccountName& account);
 
 /// Public ids: "evt_k3f9a2_17" is the event of row 17 of the store with that tag.
 [[nodiscard]] std::string public_id(std::string_view prefix, const std::string& tag, RowId id);

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "admin/bulk_retry.h"
 #include "admin/callbacks.h"
 #include "admin/deliveries.h"
 #include "admin/event_feed.h"
@@ -85,11 +86,13 @@ class ApiUnderTest {
     add_orders(router_, {*ledger_, *reads_, *presenter_, accounts_});
     add_callbacks(router_, {*reads_, *presenter_, accounts_, rejected});
     add_incidents(router_, *reads_, *presenter_);
-    add_deliveries(router_, {.store = *store_,
-                             .clock = clock_,
-                             .reads = *reads_,
-                             .presenter = *presenter_,
-                             .wake = [this] { ++woken; }});
+    const DeliveriesContext deliveries{.store = *store_,
+                                       .clock = clock_,
+                                       .reads = *reads_,
+                                       .presenter = *presenter_,
+                                       .wake = [this] { ++woken; }};
+    add_deliveries(router_, deliveries);
+    add_bulk_retry(router_, deliveries, seal_);
     feed_ = std::make_unique<EventFeed>(EventFeed::Context{.reads = *reads_,
                                                            .presenter = *presenter_,
                                                            .timers = *timers_,
@@ -201,6 +204,7 @@ class ApiUnderTest {
   std::unique_ptr<ReadWorker> reads_;
   std::unique_ptr<ThreadTimers> timers_ = std::make_unique<ThreadTimers>(clock_);
   std::unique_ptr<EventFeed> feed_;
+  const PlanSeal seal_{Secret(std::string(kKey))};
   Router router_{Secret(std::string(kKey)), metrics_};
   std::unique_ptr<http::Server> server_;
   std::unique_ptr<http::BlockingClient> client_;

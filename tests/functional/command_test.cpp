@@ -22,14 +22,15 @@ struct Ended {
   std::string out, err;
 };
 
-Ended postern_command(std::vector<std::string> arguments) {
+Ended postern_command(std::vector<std::string> arguments, const std::string& typed = {}) {
   arguments.insert(arguments.begin(), "postern");
   std::vector<const char*> pointers;
   for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
   std::ostringstream out;
   std::ostringstream err;
+  std::istringstream in(typed);
   const cli::ExitCode code =
-      cli::run(static_cast<int>(pointers.size()), pointers.data(), {out, err});
+      cli::run(static_cast<int>(pointers.size()), pointers.data(), {out, err, in});
   return {code, out.str(), err.str()};
 }
 
@@ -100,6 +101,42 @@ TEST(Listings, AskTheRunningDaemonAndElseTheStore) {
     site.folder().write("admin.key", kApiKey);
   }
   expect_listings(site);
+}
+
+// A paused endpoint is sent nothing, so that what is retried can be looked at.
+TEST(Deliveries, AreRetriedByAPlanThatSomebodyAgreesTo) {
+  Site site(
+      "[endpoint.shop]\nkind = \"webhook\"\nurl = \"https://shop.example/\"\n"
+      "secret = \"file:webhook.key\"\npaused = true\n");
+  InProcess gateway(site);
+  tell_admin_port(site, gateway);
+  Visitor visitor = gateway.visitor();
+  for (const std::string number : {"T1", "T2"}) {
+    ASSERT_EQ(visitor.register_order(number), 201u);
+    ASSERT_EQ(visitor.send(site.payment(Platform::kAlipay, number)).code, 200u);
+    const auto rows = visitor.get("/v1/deliveries").body.at("deliveries").as_array();
+    const std::string id(rows.at(0).at("id").as_string());
+    ASSERT_EQ(visitor.admin("POST", "/v1/deliveries/" + id + "/cancel").code, 200u);
+  }
+  const auto cancelled = [&] {
+    return visitor.get("/v1/deliveries?state=cancelled").body.at("deliveries").as_array().size();
+  };
+  const std::vector<std::string> command = {"deliveries", "retry", "--config=" + site.config_file(),
+                                            "--endpoint=shop", "--state=cancelled"};
+  const Ended refused = postern_command(command, "n\n");
+  EXPECT_EQ(refused.code, cli::ExitCode::kNegative);
+  EXPECT_NE(refused.out.find("2 deliveries of 2 orders"), std::string::npos) << refused.out;
+  EXPECT_EQ(cancelled(), 2U);
+  const Ended agreed = postern_command(command, "y\n");
+  EXPECT_EQ(agreed.code, cli::ExitCode::kOk) << agreed.err;
+  EXPECT_NE(agreed.out.find("retried: 2\nchanged meanwhile: 0\n"), std::string::npos) << agreed.out;
+  EXPECT_NE(agreed.err.find("2 of 2"), std::string::npos) << agreed.err;
+  EXPECT_EQ(cancelled(), 0U);
+  std::vector<std::string> wrong = command;
+  wrong.back() = "--state=delivered";
+  EXPECT_EQ(postern_command(wrong).code, cli::ExitCode::kUsage);
+  wrong.back() = "dlv_1";  // one or many, not both
+  EXPECT_EQ(postern_command(wrong).code, cli::ExitCode::kUsage);
 }
 
 TEST(Listings, MakeNoStoreAndDisturbNone) {

@@ -106,10 +106,33 @@ class MemoryReader final : public store::Reader {
   }
 
   Result<std::vector<DeliveryRow>> deliveries(const store::DeliveryFilter& filter) override {
-    return newest(disk_.deliveries, filter.before, filter.limit, [&](const DeliveryRow& row) {
-      return (!filter.state || row.state == *filter.state) &&
-             (!filter.endpoint || row.endpoint == *filter.endpoint);
-    });
+    return newest(disk_.deliveries, filter.before, filter.limit,
+                  [&](const DeliveryRow& row) { return matches(row, filter); });
+  }
+
+  Result<std::vector<DeliveryRow>> deliveries_after(const store::DeliveryFilter& filter) override {
+    std::vector<DeliveryRow> rows;
+    for (const auto& [id, row] : disk_.deliveries) {
+      if (rows.size() >= std::min(filter.limit, store::kRowsMax)) break;
+      if (matches(row, filter)) rows.push_back(row);
+    }
+    return rows;
+  }
+
+  Result<store::DeliveryCount> count(const store::DeliveryFilter& filter) override {
+    store::DeliveryCount count;
+    std::set<RowId> orders;
+    for (const auto& [id, row] : disk_.deliveries) {
+      if (!matches(row, filter)) continue;
+      const TimePoint at = disk_.events.at(row.event).created_at;
+      ++count.deliveries;
+      count.last = id;
+      count.oldest = std::min(count.oldest.value_or(at), at);
+      count.newest = std::max(count.newest.value_or(at), at);
+      orders.insert(row.order);
+    }
+    count.orders = static_cast<std::int64_t>(orders.size());
+    return count;
   }
 
   Result<std::vector<store::TryRow>> tries(RowId delivery) override {
@@ -187,6 +210,19 @@ class MemoryReader final : public store::Reader {
   }
 
  private:
+  [[nodiscard]] bool matches(const DeliveryRow& row, const store::DeliveryFilter& filter) const {
+    const EventRow& event = disk_.events.at(row.event);
+    return (!filter.state || row.state == *filter.state) &&
+           (!filter.endpoint || row.endpoint == *filter.endpoint) &&
+           (!filter.order || row.order == *filter.order) &&
+           (filter.before == 0 || row.id < filter.before) && row.id > filter.after &&
+           (filter.until == 0 || row.id <= filter.until) &&
+           (!filter.event || event.type == *filter.event) &&
+           (!filter.from || event.created_at >= *filter.from) &&
+           (!filter.to || event.created_at < *filter.to) &&
+           (!filter.account || event.body.contains(store::account_member(*filter.account)));
+  }
+
   const MemoryDisk& disk_;
 };
 

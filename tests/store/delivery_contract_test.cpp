@@ -186,5 +186,45 @@ TYPED_TEST(DeliveryContract, ListsDeliveriesAndEvents) {
   EXPECT_EQ(reader->event(events[0].id).value()->order, order);
 }
 
+TYPED_TEST(DeliveryContract, CountsAndListsByWhatTheEventSays) {
+  const RowId order = this->order_with_events("A", 3);
+  (void)this->order_with_events("B", 1, kErp);
+  this->store.must({.plan = [&](WorkingSet& working) {
+    const RowId c = working.add_order(order_row("C"));
+    EventRow event = event_row(c, 1);
+    event.type = core::EventType::kRefunded;
+    event.created_at = at(9);
+    event.body = R"({"data":{"account":"wechat","note":"\"account\":\"alipay\""}})";
+    working.add_delivery(working.add_event(event), c, 1, kShop, at(1));
+  }});
+  this->store.must(this->end(this->ids(order)[0], DeliveryState::kDead));
+  const auto reader = this->store.reader();
+  const auto found = [&](const DeliveryFilter& filter) {
+    std::string text;
+    for (const DeliveryRow& row : reader->deliveries_after(filter).value()) {
+      text += fmt::format("{} ", row.id);
+    }
+    const DeliveryCount count = reader->count(filter).value();
+    return fmt::format("{}of {} in {} up to {}", text, count.deliveries, count.orders, count.last);
+  };
+  EXPECT_EQ(found({}), "1 2 3 4 5 of 5 in 3 up to 5");
+  EXPECT_EQ(found({.limit = 2}), "1 2 of 5 in 3 up to 5");
+  EXPECT_EQ(found({.after = 1, .until = 4}), "2 3 4 of 3 in 2 up to 4");
+  EXPECT_EQ(found({.state = DeliveryState::kDead}), "1 of 1 in 1 up to 1");
+  EXPECT_EQ(found({.state = DeliveryState::kDead, .endpoint = kShop}), "1 of 1 in 1 up to 1");
+  EXPECT_EQ(found({.state = DeliveryState::kReady, .endpoint = kShop}), "2 5 of 2 in 2 up to 5");
+  EXPECT_EQ(found({.state = DeliveryState::kCancelled}), "of 0 in 0 up to 0");
+  EXPECT_EQ(found({.event = core::EventType::kRefunded}), "5 of 1 in 1 up to 5");
+  EXPECT_EQ(found({.account = AccountName::trusted("wechat")}), "5 of 1 in 1 up to 5");
+  EXPECT_EQ(found({.account = AccountName::trusted("alipay")}), "of 0 in 0 up to 0");
+  EXPECT_EQ(found({.order = order}), "1 2 3 of 3 in 1 up to 3");
+  EXPECT_EQ(found({.from = at(9)}), "5 of 1 in 1 up to 5");
+  EXPECT_EQ(found({.to = at(9)}), "1 2 3 4 of 4 in 2 up to 4");
+  EXPECT_EQ(reader->count({.from = at(9)})->oldest, at(9));
+  EXPECT_EQ(reader->count({})->oldest, at(4));
+  EXPECT_EQ(reader->count({})->newest, at(9));
+  EXPECT_FALSE(reader->count({.to = at(1)})->newest);
+}
+
 }  // namespace
 }  // namespace postern::store

@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <variant>
 #include <vector>
 
 #include "store/sqlite/columns.h"
@@ -18,13 +19,51 @@ namespace {
 /// A question with its parameters, put together from the parts of a filter.
 struct Query {
   std::string sql;
-  std::vector<std::int64_t> integers;  // bound as ?1, ?2, ...
-  std::string_view text;               // bound behind them, where the question has a text
+  std::vector<std::variant<std::int64_t, std::string_view>> values;
 
+  /// Adds a parameter; gives its name.
+  [[nodiscard]] std::string bind(std::variant<std::int64_t, std::string_view> value) {
+    values.push_back(value);
+    return fmt::format("?{}", values.size());
+  }
   void where(std::string_view condition) {
     sql.append(sql.contains(" WHERE ") ? " AND " : " WHERE ").append(condition);
   }
+  /// Adds `column` compared with a parameter, such as "o.id <".
+  void where(std::string_view column, std::variant<std::int64_t, std::string_view> value) {
+    where(fmt::format("{} {}", column, bind(value)));
+  }
+  void order_and_limit(std::string_view order, std::size_t limit) {
+    sql += fmt::format(" ORDER BY {} LIMIT {}", order, bind(limit_of(limit)));
+  }
 };
+
+[[nodiscard]] std::int64_t milliseconds_of(TimePoint time) {
+  return time.time_since_epoch().count();
+}
+
+constexpr std::string_view kJoinEvents = " JOIN events e ON e.id = d.event_id";
+
+/// What `filter` asks of deliveries d and, where it asks about those, of their events e.
+/// @param account_text  see account_member; outlives the query
+void add_conditions(Query& query, const DeliveryFilter& filter, std::string_view account_text) {
+  if (filter.before != 0) query.where("d.id <", filter.before);
+  if (filter.after != 0) query.where("d.id >", filter.after);
+  if (filter.until != 0) query.where("d.id <=", filter.until);
+  if (filter.order) query.where("d.order_id =", *filter.order);
+  if (filter.endpoint) query.where("d.endpoint =", std::string_view(filter.endpoint->text()));
+  if (filter.state) {
+    const std::int64_t code = to_code(*filter.state);
+    query.where("d.state =", code);
+    // What the partial indexes hold, said so that they can be used.
+    if (code == 0) query.where("d.state = 0");
+    if (code >= 3) query.where("d.state >= 3");
+  }
+  if (filter.event) query.where("e.type =", to_code(*filter.event));
+  if (filter.from) query.where("e.created_at_ms >=", milliseconds_of(*filter.from));
+  if (filter.to) query.where("e.created_at_ms <", milliseconds_of(*filter.to));
+  if (filter.account) query.where(fmt::format("instr(e.body, {}) > 0", query.bind(account_text)));
+}
 
 class SqliteReader final : public Reader {
  public:
@@ -40,6 +79,8 @@ class SqliteReader final : public Reader {
   Result<std::vector<DeliveryRow>> deliveries(RowId order) override;
   Result<std::optional<DeliveryRow>> delivery(RowId id) override;
   Result<std::vector<DeliveryRow>> deliveries(const DeliveryFilter& filter) override;
+  Result<std::vector<DeliveryRow>> deliveries_after(const DeliveryFilter& filter) override;
+  Result<DeliveryCount> count(const DeliveryFilter& filter) override;
   Result<std::vector<TryRow>> tries(RowId delivery) override;
   Result<std::optional<EventRow>> event(RowId id) override;
   Result<std::vector<EventRow>> events_after(RowId after, std::size_t limit) override;
@@ -62,6 +103,8 @@ class SqliteReader final : public Reader {
   [[nodiscard]] Result<std::vector<Row>> rows_by_id(const std::string& sql, RowId id, Read read);
   template <class Row, class Read>
   [[nodiscard]] Result<std::vector<Row>> rows_of(const Query& query, Read read);
+  [[nodiscard]] Result<std::vector<DeliveryRow>> deliveries_by(const DeliveryFilter& filter,
+                                                               std::string_view order);
   [[nodiscard]] std::unexpected<Error> unreadable(const Error& error);
 
   Database database_;
@@ -116,8 +159,9 @@ template <class Row, class Read>
 Result<std::vector<Row>> SqliteReader::rows_of(const Query& query, Read read) {
   const auto bind = [&query](Statement& running) {
     int index = 0;
-    for (const std::int64_t value : query.integers) running.bind_at(++index, value);
-    if (query.text.data() != nullptr) running.bind_at(++index, query.text);
+    for (const auto& value : query.values) {
+      std::visit([&](const auto& one) { running.bind_at(++index, one); }, value);
+    }
   };
   return rows<Row>(query.sql, bind, read);
 }
@@ -138,25 +182,21 @@ Result<std::optional<OrderRow>> SqliteReader::order(RowId id) {
 }
 
 Result<std::vector<OrderRow>> SqliteReader::orders(const OrderFilter& filter) {
-  Query query{.sql = fmt::format("SELECT {} FROM orders o", kOrderColumns),
-              .integers = {filter.before, limit_of(filter.limit)},
-              .text = {}};
-  if (filter.before != 0) query.where("o.id < ?1");
+  Query query{.sql = fmt::format("SELECT {} FROM orders o", kOrderColumns), .values = {}};
+  if (filter.before != 0) query.where("o.id <", filter.before);
   if (filter.state) {
-    query.integers.push_back(to_code(*filter.state));
-    query.where("o.state = ?3");
+    const std::int64_t code = to_code(*filter.state);
+    query.where("o.state =", code);
     // What the partial index holds, said so that it can be used.
-    if (query.integers.back() >= 2) query.where("o.state >= 2");
+    if (code >= 2) query.where("o.state >= 2");
   }
   if (!filter.search.empty()) {
-    query.text = filter.search;
-    const std::size_t index = query.integers.size() + 1;
     query.where(
-        fmt::format("(o.merchant_order_id = ?{0} OR o.id IN "
-                    "(SELECT a.order_id FROM attempts a WHERE a.number = ?{0}))",
-                    index));
+        fmt::format("(o.merchant_order_id = {0} OR o.id IN "
+                    "(SELECT a.order_id FROM attempts a WHERE a.number = {0}))",
+                    query.bind(std::string_view(filter.search))));
   }
-  query.sql += " ORDER BY o.id DESC LIMIT ?2";
+  query.order_and_limit("o.id DESC", filter.limit);
   return rows_of<OrderRow>(query, read_order);
 }
 
@@ -196,20 +236,43 @@ Result<std::optional<DeliveryRow>> SqliteReader::delivery(RowId id) {
 }
 
 Result<std::vector<DeliveryRow>> SqliteReader::deliveries(const DeliveryFilter& filter) {
-  Query query{.sql = fmt::format("SELECT {} FROM deliveries d", kDeliveryColumns),
-              .integers = {filter.before, limit_of(filter.limit)},
-              .text = {}};
-  if (filter.before != 0) query.where("d.id < ?1");
-  if (filter.state) {
-    query.integers.push_back(to_code(*filter.state));
-    query.where("d.state = ?3");
-  }
-  if (filter.endpoint) {
-    query.text = filter.endpoint->text();
-    query.where(fmt::format("d.endpoint = ?{}", query.integers.size() + 1));
-  }
-  query.sql += " ORDER BY d.id DESC LIMIT ?2";
+  return deliveries_by(filter, "d.id DESC");
+}
+
+Result<std::vector<DeliveryRow>> SqliteReader::deliveries_after(const DeliveryFilter& filter) {
+  return deliveries_by(filter, "d.id");
+}
+
+Result<std::vector<DeliveryRow>> SqliteReader::deliveries_by(const DeliveryFilter& filter,
+                                                             std::string_view order) {
+  const std::string account_text = filter.account ? account_member(*filter.account) : "";
+  const bool asks_events = filter.event || filter.account || filter.from || filter.to;
+  Query query{.sql = fmt::format("SELECT {} FROM deliveries d{}", kDeliveryColumns,
+                                 asks_events ? kJoinEvents : ""),
+              .values = {}};
+  add_conditions(query, filter, account_text);
+  query.order_and_limit(order, filter.limit);
   return rows_of<DeliveryRow>(query, read_delivery);
+}
+
+Result<DeliveryCount> SqliteReader::count(const DeliveryFilter& filter) {
+  const std::string account_text = filter.account ? account_member(*filter.account) : "";
+  Query query{.sql = fmt::format("SELECT count(*), count(DISTINCT d.order_id), max(d.id), "
+                                 "min(e.created_at_ms), max(e.created_at_ms) FROM deliveries d{}",
+                                 kJoinEvents),
+              .values = {}};
+  add_conditions(query, filter, account_text);
+  const auto read = [](Columns& columns) {
+    DeliveryCount count{
+        .deliveries = columns.integer(), .orders = columns.integer(), .last = columns.reference()};
+    if (count.deliveries == 0) return count;
+    count.oldest = columns.time();
+    count.newest = columns.time();
+    return count;
+  };
+  POSTERN_ASSIGN_OR_RETURN(const std::vector<DeliveryCount> counted,
+                           rows_of<DeliveryCount>(query, read));
+  return counted.front();
 }
 
 Result<std::vector<TryRow>> SqliteReader::tries(RowId delivery) {
@@ -225,11 +288,9 @@ Result<std::optional<EventRow>> SqliteReader::event(RowId id) {
 }
 
 Result<std::vector<EventRow>> SqliteReader::events_after(RowId after, std::size_t limit) {
-  const Query query{.sql = fmt::format("SELECT {} FROM events e WHERE e.id > ?1 ORDER BY e.id "
-                                       "LIMIT ?2",
-                                       kEventColumns),
-                    .integers = {after, limit_of(limit)},
-                    .text = {}};
+  Query query{.sql = fmt::format("SELECT {} FROM events e", kEventColumns), .values = {}};
+  query.where("e.id >", after);
+  query.order_and_limit("e.id", limit);
   return rows_of<EventRow>(query, read_event);
 }
 
@@ -246,19 +307,15 @@ Result<std::optional<CallbackRow>> SqliteReader::callback(RowId id) {
 
 Result<std::vector<CallbackRow>> SqliteReader::callbacks(const CallbackFilter& filter) {
   Query query{.sql = fmt::format("SELECT {} FROM {}", kCallbackColumns, kCallbackTables),
-              .integers = {filter.before, limit_of(filter.limit)},
-              .text = {}};
-  if (filter.before != 0) query.where("c.id < ?1");
+              .values = {}};
+  if (filter.before != 0) query.where("c.id <", filter.before);
   if (filter.outcome) {
-    query.integers.push_back(to_code(*filter.outcome));
-    query.where("c.outcome = ?3");
-    if (query.integers.back() >= 2) query.where("c.outcome >= 2");
+    const std::int64_t code = to_code(*filter.outcome);
+    query.where("c.outcome =", code);
+    if (code >= 2) query.where("c.outcome >= 2");
   }
-  if (filter.account) {
-    query.text = filter.account->text();
-    query.where(fmt::format("c.account = ?{}", query.integers.size() + 1));
-  }
-  query.sql += " ORDER BY c.id DESC LIMIT ?2";
+  if (filter.account) query.where("c.account =", std::string_view(filter.account->text()));
+  query.order_and_limit("c.id DESC", filter.limit);
   return rows_of<CallbackRow>(query, read_callback);
 }
 
@@ -274,16 +331,14 @@ Result<std::vector<CallbackRow>> SqliteReader::callbacks_of(RowId order) {
 }
 
 Result<std::vector<IncidentRow>> SqliteReader::incidents(const IncidentFilter& filter) {
-  Query query{.sql = fmt::format("SELECT {} FROM incidents i", kIncidentColumns),
-              .integers = {filter.before, limit_of(filter.limit)},
-              .text = {}};
-  if (filter.before != 0) query.where("i.id < ?1");
+  Query query{.sql = fmt::format("SELECT {} FROM incidents i", kIncidentColumns), .values = {}};
+  if (filter.before != 0) query.where("i.id <", filter.before);
   if (filter.state) {
-    query.integers.push_back(to_code(*filter.state));
-    query.where("i.state = ?3");
-    if (query.integers.back() < 2) query.where("i.state < 2");
+    const std::int64_t code = to_code(*filter.state);
+    query.where("i.state =", code);
+    if (code < 2) query.where("i.state < 2");
   }
-  query.sql += " ORDER BY i.id DESC LIMIT ?2";
+  query.order_and_limit("i.id DESC", filter.limit);
   return rows_of<IncidentRow>(query, read_incident);
 }
 
