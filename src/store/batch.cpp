@@ -27,6 +27,7 @@ void append(auto& to, auto from) {
     append(all.messages, std::move(keys.messages));
     append(all.claims, std::move(keys.claims));
     append(all.deliveries, std::move(keys.deliveries));
+    append(all.events, std::move(keys.events));
   }
   return all;
 }

@@ -17,7 +17,8 @@ class Engine {
   [[nodiscard]] virtual Result<void> begin() = 0;
   /// Loads what `keys` names: attempts and orders by key, each order with all its attempts, their
   /// facts, and the endpoints it owes something; facts by key with the callback they came from;
-  /// messages with their callback. Called once per batch, with the keys of all its commands; the
+  /// messages with their callback; deliveries with their chain; events with what consumers said.
+  /// Called once per batch, with the keys of all its commands; the
   /// same key may stand there several times. @errors any
   [[nodiscard]] virtual Result<void> load(const KeySet& keys, WorkingSet& working) = 0;
   /// @errors kRejected: one of the rows cannot be written (a broken constraint), the others might;

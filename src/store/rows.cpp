@@ -68,6 +68,28 @@ std::string_view name(IncidentState state) {
   return "";
 }
 
+std::string_view name(AuditAct act) {
+  switch (act) {
+    case AuditAct::kDeliveryRetried:
+      return "delivery_retried";
+    case AuditAct::kDeliveryCancelled:
+      return "delivery_cancelled";
+    case AuditAct::kDeliveriesRetried:
+      return "deliveries_retried";
+  }
+  return "";
+}
+
+std::string_view name(AuditOutcome outcome) {
+  switch (outcome) {
+    case AuditOutcome::kDone:
+      return "done";
+    case AuditOutcome::kRefused:
+      return "refused";
+  }
+  return "";
+}
+
 std::string account_member(const AccountName& account) {
   return fmt::format(R"("account":"{}")", account.text());
 }

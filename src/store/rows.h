@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/id.h"
@@ -143,6 +144,41 @@ struct IncidentRow {
   std::int64_t count = 1;
   TimePoint first_at;
   TimePoint last_at;
+};
+
+/// What a person may do by the admin API.
+enum class AuditAct : unsigned char {
+  kDeliveryRetried,
+  kDeliveryCancelled,
+  kDeliveriesRetried,  ///< many, by a plan
+};
+[[nodiscard]] std::string_view name(AuditAct act);
+
+enum class AuditOutcome : unsigned char { kDone, kRefused };
+[[nodiscard]] std::string_view name(AuditOutcome outcome);
+
+/// Who asks for an act, and from where.
+struct Actor {
+  std::string name;
+  std::string peer;  ///< the address; empty: this machine, without the daemon
+};
+
+/// One act of a person, written in the commit of what it did.
+struct AuditRow {
+  RowId id = 0;
+  TimePoint at;
+  Actor actor;
+  AuditAct act = AuditAct::kDeliveryRetried;
+  AuditOutcome outcome = AuditOutcome::kDone;
+  std::vector<RowId> deliveries;  ///< which it was about
+  std::string detail;             ///< why it was refused, or what was asked for
+};
+
+/// What a consumer has said of an event: that its effect is in the consumer's own books.
+struct AppliedRow {
+  RowId event = 0;
+  std::string consumer;
+  TimePoint at;  ///< when it said so first
 };
 
 }  // namespace postern::store

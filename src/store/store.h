@@ -120,6 +120,11 @@ class Reader {
   /// be read now, so that whoever goes on behind the last one skips none.
   [[nodiscard]] virtual Result<std::vector<EventRow>> events_after(RowId after,
                                                                    std::size_t limit) = 0;
+  /// What consumers have said of the order's events, by event.
+  [[nodiscard]] virtual Result<std::vector<AppliedRow>> applied(RowId order) = 0;
+  /// By id, those above `after`.
+  [[nodiscard]] virtual Result<std::vector<AuditRow>> audit_after(RowId after,
+                                                                  std::size_t limit) = 0;
   [[nodiscard]] virtual Result<std::optional<CallbackRow>> callback(RowId id) = 0;
   /// Newest first, without headers and body.
   [[nodiscard]] virtual Result<std::vector<CallbackRow>> callbacks(

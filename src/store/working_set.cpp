@@ -95,6 +95,10 @@ const KnownCallback* WorkingSet::find_callback(RowId id) const {
   return find_in(callbacks_, id);
 }
 
+const KnownEvent* WorkingSet::find_event(RowId id) const {
+  return find_in(events_, id);
+}
+
 RowId WorkingSet::add_callback(CallbackRow row) {
   row.id = ids_.next(Table::kCallbacks);
   callbacks_[row.id] = KnownCallback{.id = row.id, .digest = row.digest};
@@ -197,6 +201,17 @@ void WorkingSet::resolve_incident(core::IncidentKind kind, std::string subject) 
   writes_.incidents_resolved.emplace_back(kind, std::move(subject));
 }
 
+RowId WorkingSet::add_audit(AuditRow row) {
+  row.id = ids_.next(Table::kAudit);
+  writes_.audit.push_back(std::move(row));
+  return writes_.audit.back().id;
+}
+
+void WorkingSet::add_applied(AppliedRow row) {
+  events_.at(row.event).applied.push_back(row);
+  writes_.applied.push_back(std::move(row));
+}
+
 void WorkingSet::put_attempt(AttemptRow row) {
   attempts_by_key_[row.key] = row.id;
   attempts_.insert_or_assign(row.id, std::move(row));
@@ -228,6 +243,10 @@ void WorkingSet::put_callback(KnownCallback callback) {
 
 void WorkingSet::put_message(const MessageKey& key, RowId callback) {
   messages_[key] = callback;
+}
+
+void WorkingSet::put_event(KnownEvent event) {
+  events_.emplace(event.id, std::move(event));
 }
 
 Writes WorkingSet::take_writes() {

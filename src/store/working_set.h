@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <memory_resource>
 #include <set>
@@ -23,9 +24,10 @@ enum class Table : unsigned char {
   kEvents,
   kDeliveries,
   kIncidents,
-  kTries
+  kTries,
+  kAudit
 };
-inline constexpr std::size_t kTables = 8;
+inline constexpr std::size_t kTables = 9;
 
 /// Gives out row ids, before the rows are written. Numbers of a rolled-back batch are lost.
 class RowIds {
@@ -49,6 +51,13 @@ struct KeySet {
   std::vector<MessageKey> messages;
   std::vector<ClaimKey> claims;
   std::vector<RowId> deliveries;
+  std::vector<RowId> events;  ///< for what consumers have said of them
+};
+
+/// An event that is there, and what consumers have said of it.
+struct KnownEvent {
+  RowId id = 0;
+  std::vector<AppliedRow> applied;
 };
 
 /// Enough of a known callback to judge a copy of it.
@@ -82,6 +91,8 @@ struct Writes {
   std::vector<TryRow> tries;
   std::vector<IncidentRow> incidents;  ///< insert, or count up the one of same kind and subject
   std::vector<std::pair<core::IncidentKind, std::string>> incidents_resolved;
+  std::vector<AuditRow> audit;
+  std::vector<AppliedRow> applied;
 };
 
 /// The part of the store that one batch sees, in memory: what was loaded, and above it what the
@@ -106,6 +117,7 @@ class WorkingSet {
   [[nodiscard]] std::span<const FactRow> facts_of(RowId attempt) const;
   [[nodiscard]] const KnownCallback* find_message(const MessageKey& key) const;
   [[nodiscard]] const KnownCallback* find_callback(RowId id) const;
+  [[nodiscard]] const KnownEvent* find_event(RowId id) const;
 
   // For planners: changing. Ids are given by the set; fields `id` of rows passed in are ignored.
   RowId add_callback(CallbackRow row);
@@ -127,6 +139,9 @@ class WorkingSet {
   RowId add_try(TryRow row);
   void raise_incident(IncidentRow row);
   void resolve_incident(core::IncidentKind kind, std::string subject);
+  RowId add_audit(AuditRow row);
+  /// Of a known event, by a consumer who has not said so yet.
+  void add_applied(AppliedRow row);
 
   [[nodiscard]] const DeliverySet& deliveries() const { return deliveries_; }
   /// For engines.
@@ -138,6 +153,7 @@ class WorkingSet {
   void put_fact(FactRow row);
   void put_callback(KnownCallback callback);
   void put_message(const MessageKey& key, RowId callback);
+  void put_event(KnownEvent event);
   [[nodiscard]] const AttemptRow* find_attempt(RowId id) const;
   [[nodiscard]] bool has_order(RowId id) const { return orders_.contains(id); }
   [[nodiscard]] bool has_callback(RowId id) const { return callbacks_.contains(id); }
@@ -165,6 +181,7 @@ class WorkingSet {
   std::pmr::unordered_map<std::string, std::pair<RowId, std::size_t>> facts_by_key_{&memory_};
   std::pmr::unordered_map<RowId, KnownCallback> callbacks_{&memory_};
   std::pmr::unordered_map<MessageKey, RowId, KeyHash> messages_{&memory_};
+  std::map<RowId, KnownEvent> events_;
   std::pmr::set<RowId> orders_new_{&memory_};
   std::pmr::set<RowId> orders_changed_{&memory_};
   std::pmr::set<RowId> attempts_new_{&memory_};

@@ -150,6 +150,23 @@ class MemoryReader final : public store::Reader {
     return events;
   }
 
+  Result<std::vector<store::AppliedRow>> applied(RowId order) override {
+    std::vector<store::AppliedRow> rows;
+    for (const auto& [key, row] : disk_.applied) {
+      if (disk_.events.at(row.event).order == order) rows.push_back(row);
+    }
+    return rows;
+  }
+
+  Result<std::vector<store::AuditRow>> audit_after(RowId after, std::size_t limit) override {
+    std::vector<store::AuditRow> rows;
+    for (auto at = disk_.audit.upper_bound(after);
+         at != disk_.audit.end() && rows.size() < std::min(limit, store::kRowsMax); ++at) {
+      rows.push_back(at->second);
+    }
+    return rows;
+  }
+
   Result<std::optional<CallbackRow>> callback(RowId id) override {
     return row_at(disk_.callbacks, id);
   }

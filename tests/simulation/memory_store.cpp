@@ -64,7 +64,7 @@ class MemoryStore::EngineImpl final : public store::Engine, public store::RowIds
         crashed_(std::move(crashed)),
         last_ids_{last_id(disk.attempts),  last_id(disk.orders), last_id(disk.facts),
                   last_id(disk.callbacks), last_id(disk.events), last_id(disk.deliveries),
-                  last_id(disk.incidents), last_id(disk.tries)} {}
+                  last_id(disk.incidents), last_id(disk.tries),  last_id(disk.audit)} {}
 
   void set_faults(std::function<CommitFault()> faults) { faults_ = std::move(faults); }
 
@@ -93,6 +93,7 @@ class MemoryStore::EngineImpl final : public store::Engine, public store::RowIds
     }
     for (const store::ClaimKey& key : keys.claims) load_claim(key, working);
     for (const RowId id : keys.deliveries) load_delivery(id, working);
+    for (const RowId id : keys.events) load_event(id, working);
     return {};
   }
 
@@ -116,6 +117,12 @@ class MemoryStore::EngineImpl final : public store::Engine, public store::RowIds
       index(disk_.deliveries_by_order, row.order, row.id);
     }
     POSTERN_RETURN_IF_ERROR(write_deliveries(writes));
+    for (const store::AuditRow& row : writes.audit) {
+      POSTERN_RETURN_IF_ERROR(insert(disk_.audit, row.id, row));
+    }
+    for (const store::AppliedRow& row : writes.applied) {
+      POSTERN_RETURN_IF_ERROR(insert(disk_.applied, {row.event, row.consumer}, row));
+    }
     for (const store::IncidentRow& row : writes.incidents) {
       POSTERN_RETURN_IF_ERROR(raise_incident(row));
     }
@@ -259,6 +266,16 @@ class MemoryStore::EngineImpl final : public store::Engine, public store::RowIds
       if (row.state == store::DeliveryState::kWaiting) chain.waiting.insert(row.id);
     }
     working.deliveries().put_chain(key, std::move(chain));
+  }
+
+  void load_event(RowId id, WorkingSet& working) {
+    if (!disk_.events.contains(id)) return;
+    store::KnownEvent event{.id = id, .applied = {}};
+    for (auto at = disk_.applied.lower_bound({id, {}});
+         at != disk_.applied.end() && at->first.first == id; ++at) {
+      event.applied.push_back(at->second);
+    }
+    working.put_event(std::move(event));
   }
 
   // Writing. Each of these notes how to take its change back.

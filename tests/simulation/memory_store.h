@@ -31,6 +31,8 @@ struct MemoryDisk {
   std::map<RowId, store::DeliveryRow> deliveries;
   std::map<RowId, store::IncidentRow> incidents;
   std::map<RowId, store::TryRow> tries;
+  std::map<RowId, store::AuditRow> audit;
+  std::map<std::pair<RowId, std::string>, store::AppliedRow> applied;  ///< by event, consumer
 
   std::map<core::OrderKey, RowId> orders_by_key;
   std::map<core::AttemptKey, RowId> attempts_by_key;

@@ -43,6 +43,11 @@ constexpr std::array kTryOutcomes = {TryOutcome::kDelivered, TryOutcome::kNotDel
 constexpr std::array kIncidentStates = {IncidentState::kOpen, IncidentState::kAcknowledged,
                                         IncidentState::kResolved};
 
+constexpr std::array kAuditActs = {AuditAct::kDeliveryRetried, AuditAct::kDeliveryCancelled,
+                                   AuditAct::kDeliveriesRetried};
+
+constexpr std::array kAuditOutcomes = {AuditOutcome::kDone, AuditOutcome::kRefused};
+
 }  // namespace
 
 template <>
@@ -84,6 +89,14 @@ std::span<const TryOutcome> codes() {
 template <>
 std::span<const IncidentState> codes() {
   return kIncidentStates;
+}
+template <>
+std::span<const AuditAct> codes() {
+  return kAuditActs;
+}
+template <>
+std::span<const AuditOutcome> codes() {
+  return kAuditOutcomes;
 }
 
 }  // namespace postern::store::sqlite

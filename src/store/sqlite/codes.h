@@ -38,6 +38,10 @@ template <>
 [[nodiscard]] std::span<const TryOutcome> codes();
 template <>
 [[nodiscard]] std::span<const IncidentState> codes();
+template <>
+[[nodiscard]] std::span<const AuditAct> codes();
+template <>
+[[nodiscard]] std::span<const AuditOutcome> codes();
 
 template <class Enum>
 [[nodiscard]] std::int64_t to_code(Enum value) {

@@ -1,5 +1,7 @@
 #include "store/sqlite/columns.h"
 
+#include <charconv>
+
 namespace postern::store::sqlite {
 
 std::optional<core::Money> Columns::money() {
@@ -14,6 +16,23 @@ std::optional<core::Money> Columns::money() {
     return std::nullopt;
   }
   return core::Money::of(minor, *currency);
+}
+
+std::vector<RowId> Columns::row_ids() {
+  std::vector<RowId> ids;
+  std::string_view text = statement_.text(column_++);
+  while (!text.empty()) {
+    RowId id = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+    if (error != std::errc()) {
+      sound_ = false;
+      return ids;
+    }
+    ids.push_back(id);
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    if (text.starts_with(' ')) text.remove_prefix(1);
+  }
+  return ids;
 }
 
 Result<void> Columns::check() const {
@@ -111,6 +130,20 @@ IncidentRow read_incident(Columns& columns) {
                      .count = columns.integer(),
                      .first_at = columns.time(),
                      .last_at = columns.time()};
+}
+
+AuditRow read_audit(Columns& columns) {
+  return AuditRow{.id = columns.integer(),
+                  .at = columns.time(),
+                  .actor = {.name = columns.text(), .peer = columns.text()},
+                  .act = columns.code<AuditAct>(),
+                  .outcome = columns.code<AuditOutcome>(),
+                  .deliveries = columns.row_ids(),
+                  .detail = columns.text()};
+}
+
+AppliedRow read_applied(Columns& columns) {
+  return AppliedRow{.event = columns.reference(), .consumer = columns.text(), .at = columns.time()};
 }
 
 CallbackRow read_callback(Columns& columns) {

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "store/rows.h"
 #include "store/sqlite/codes.h"
@@ -10,8 +11,8 @@
 
 namespace postern::store::sqlite {
 
-// What the functions below read, in their order. The tables are called o, a, f, e, d, i; callbacks
-// are c, joined with their counter k.
+// What the functions below read, in their order. The tables are called o, a, f, e, d, t, i, u, p;
+// callbacks are c, joined with their counter k.
 inline constexpr std::string_view kOrderColumns =
     "o.id, o.merchant, o.merchant_order_id, o.sequence, o.state, o.dispute, o.expected_minor, "
     "o.expected_currency, o.paid_minor, o.paid_currency, o.refunded_minor, o.created_at_ms, "
@@ -31,6 +32,9 @@ inline constexpr std::string_view kTryColumns =
 inline constexpr std::string_view kIncidentColumns =
     "i.id, i.kind, i.subject, i.order_id, i.callback_id, i.detail, i.state, i.count, "
     "i.first_at_ms, i.last_at_ms";
+inline constexpr std::string_view kAuditColumns =
+    "u.id, u.at_ms, u.actor, u.peer, u.act, u.outcome, u.deliveries, u.detail";
+inline constexpr std::string_view kAppliedColumns = "p.event_id, p.consumer, p.at_ms";
 inline constexpr std::string_view kCallbackColumns =
     "c.id, c.account, c.received_at_ms, c.outcome, c.copy_of, c.message_key, c.key_id, c.scheme, "
     "c.event_type, c.peer, c.digest, c.target, ifnull(k.count, 0)";
@@ -60,6 +64,9 @@ class Columns {
     return value.value_or(codes<Enum>().front());
   }
 
+  /// Numbers with blanks between them.
+  [[nodiscard]] std::vector<RowId> row_ids();
+
   /// An error where a column held what we never write. @errors kFault store_corrupt
   [[nodiscard]] Result<void> check() const;
 
@@ -78,6 +85,8 @@ inline constexpr int kAttemptColumnCount = 5;
 [[nodiscard]] DeliveryRow read_delivery(Columns& columns);
 [[nodiscard]] TryRow read_try(Columns& columns);
 [[nodiscard]] IncidentRow read_incident(Columns& columns);
+[[nodiscard]] AuditRow read_audit(Columns& columns);
+[[nodiscard]] AppliedRow read_applied(Columns& columns);
 /// Without headers and body.
 [[nodiscard]] CallbackRow read_callback(Columns& columns);
 

@@ -147,6 +147,27 @@ CREATE TABLE tries (
 ) STRICT;
 CREATE INDEX tries_by_delivery ON tries (delivery_id);
 
+-- What consumers have said of events.
+CREATE TABLE applied (
+  event_id INTEGER NOT NULL,
+  consumer TEXT NOT NULL,
+  at_ms INTEGER NOT NULL,
+  PRIMARY KEY (event_id, consumer)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY,
+  at_ms INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  peer TEXT NOT NULL,
+  act INTEGER NOT NULL,
+  outcome INTEGER NOT NULL,
+  deliveries TEXT NOT NULL,  -- their ids: "3 5 9"
+  detail TEXT NOT NULL
+) STRICT;
+-- What somebody did stays as it was written.
+CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT raise(ABORT, 'audit'); END;
+
 CREATE TABLE incidents (
   id INTEGER PRIMARY KEY,
   kind INTEGER NOT NULL,

@@ -23,8 +23,9 @@ constexpr int kOldest = 3037000;  // STRICT tables
 constexpr std::size_t kTagSize = 6;
 constexpr std::string_view kTagLetters = "abcdefghijkmnpqrstuvwxyz23456789";
 
-constexpr std::array<std::string_view, kTables> kTableNames = {
-    "attempts", "orders", "facts", "callbacks", "events", "deliveries", "incidents", "tries"};
+constexpr std::array<std::string_view, kTables> kTableNames = {"attempts",  "orders", "facts",
+                                                               "callbacks", "events", "deliveries",
+                                                               "incidents", "tries",  "audit"};
 
 void log_version(Log& log) {
   const bool fixed = sqlite3_libversion_number() >= kWalResetFixed;
@@ -110,6 +111,7 @@ Result<void> SqliteEngine::set_up(const SqliteOptions& options, Random& random) 
   POSTERN_ASSIGN_OR_RETURN(loader_, Loader::prepare(database_, *fact_keys_));
   POSTERN_ASSIGN_OR_RETURN(writer_, RowWriter::prepare(database_, *fact_keys_));
   POSTERN_ASSIGN_OR_RETURN(deliveries_, DeliveryTables::prepare(database_));
+  POSTERN_ASSIGN_OR_RETURN(audit_, AuditTables::prepare(database_));
   return {};
 }
 
@@ -175,12 +177,14 @@ Result<void> SqliteEngine::begin() {
 
 Result<void> SqliteEngine::load(const KeySet& keys, WorkingSet& working) {
   POSTERN_RETURN_IF_ERROR(note(loader_->load(keys, working)));
-  return note(deliveries_->load(keys, working));
+  POSTERN_RETURN_IF_ERROR(note(deliveries_->load(keys, working)));
+  return note(audit_->load(keys, working));
 }
 
 Result<void> SqliteEngine::write(const Writes& writes) {
   POSTERN_RETURN_IF_ERROR(note(writer_->write(writes)));
   POSTERN_RETURN_IF_ERROR(note(deliveries_->write(writes)));
+  POSTERN_RETURN_IF_ERROR(note(audit_->write(writes)));
   const int code = sqlite3_db_cacheflush(database_.handle());
   if (code == SQLITE_OK) return {};
   return note(std::unexpected(error_of(database_.handle(), code, "write pages to the log")));

@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "base/random.h"
 #include "store/batch.h"
+#include "store/sqlite/audit_tables.h"
 #include "store/sqlite/delivery_tables.h"
 #include "store/sqlite/fact_keys.h"
 #include "store/sqlite/loader.h"
@@ -78,6 +79,7 @@ class SqliteEngine final : public Engine, public RowIds {
   std::optional<Loader> loader_;
   std::optional<RowWriter> writer_;
   std::optional<DeliveryTables> deliveries_;
+  std::optional<AuditTables> audit_;
   std::array<RowId, kTables> last_ids_{};
   std::int64_t wal_pages_ = 0;               // in the log, as of the last commit
   std::int64_t wal_pages_checkpointed_ = 0;  // of them, when the log was last copied

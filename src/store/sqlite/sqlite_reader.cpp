@@ -84,6 +84,8 @@ class SqliteReader final : public Reader {
   Result<std::vector<TryRow>> tries(RowId delivery) override;
   Result<std::optional<EventRow>> event(RowId id) override;
   Result<std::vector<EventRow>> events_after(RowId after, std::size_t limit) override;
+  Result<std::vector<AppliedRow>> applied(RowId order) override;
+  Result<std::vector<AuditRow>> audit_after(RowId after, std::size_t limit) override;
   Result<std::optional<CallbackRow>> callback(RowId id) override;
   Result<std::vector<CallbackRow>> callbacks(const CallbackFilter& filter) override;
   Result<std::vector<CallbackRow>> callbacks_of(RowId order) override;
@@ -292,6 +294,21 @@ Result<std::vector<EventRow>> SqliteReader::events_after(RowId after, std::size_
   query.where("e.id >", after);
   query.order_and_limit("e.id", limit);
   return rows_of<EventRow>(query, read_event);
+}
+
+Result<std::vector<AppliedRow>> SqliteReader::applied(RowId order) {
+  static const std::string sql = fmt::format(
+      "SELECT {} FROM events e JOIN applied p ON p.event_id = e.id WHERE e.order_id = ? "
+      "ORDER BY p.event_id, p.consumer",
+      kAppliedColumns);
+  return rows_by_id<AppliedRow>(sql, order, read_applied);
+}
+
+Result<std::vector<AuditRow>> SqliteReader::audit_after(RowId after, std::size_t limit) {
+  Query query{.sql = fmt::format("SELECT {} FROM audit u", kAuditColumns), .values = {}};
+  query.where("u.id >", after);
+  query.order_and_limit("u.id", limit);
+  return rows_of<AuditRow>(query, read_audit);
 }
 
 Result<std::optional<CallbackRow>> SqliteReader::callback(RowId id) {
