@@ -87,8 +87,8 @@ struct Parts {
                                        {"next", std::move(next)}}));
 }
 
-void submit_step(const Parts& parts, RetryPlan plan, const std::vector<store::DeliveryRow>& rows,
-                 Responder respond) {
+void submit_step(const Parts& parts, store::Actor by, RetryPlan plan,
+                 const std::vector<store::DeliveryRow>& rows, Responder respond) {
   std::vector<store::RowId> ids;
   for (const store::DeliveryRow& row : rows) ids.push_back(row.id);
   const std::optional<store::RowId> last =
@@ -98,7 +98,9 @@ void submit_step(const Parts& parts, RetryPlan plan, const std::vector<store::De
                             .now = parts.context.clock.now(),
                             .due_from = plan.due_from,
                             .due_spacing = kDueSpacing,
-                            .tag = parts.context.store.tag()};
+                            .tag = parts.context.store.tag(),
+                            .by = std::move(by),
+                            .asked = describe(plan.filter)};
   parts.context.store.submit(delivery::bulk_retry_command(
       std::move(retry), [parts, plan = std::move(plan), last,
                          respond = std::move(respond)](Result<delivery::BulkRetried> done) mutable {
@@ -109,7 +111,7 @@ void submit_step(const Parts& parts, RetryPlan plan, const std::vector<store::De
       }));
 }
 
-void carry_out(const Parts& parts, const json::object& body, Responder respond) {
+void carry_out(const Parts& parts, store::Actor by, const json::object& body, Responder respond) {
   if (body.size() != 1) {
     return respond(error_reply(422, "request_malformed", "the body of a plan has only plan"));
   }
@@ -125,11 +127,11 @@ void carry_out(const Parts& parts, const json::object& body, Responder respond) 
         POSTERN_ASSIGN_OR_RETURN(*rows, reader.deliveries_after(filter));
         return HttpResponse{};
       },
-      [parts, plan = std::move(*plan), rows,
+      [parts, by = std::move(by), plan = std::move(*plan), rows,
        respond = std::move(respond)](HttpResponse read) mutable {
         if (read.code != 200) return respond(std::move(read));
         if (rows->empty()) return respond(stepped(parts, std::move(plan), 0, std::nullopt));
-        submit_step(parts, std::move(plan), *rows, std::move(respond));
+        submit_step(parts, std::move(by), std::move(plan), *rows, std::move(respond));
       });
 }
 
@@ -142,7 +144,7 @@ void plan_or_carry_out(const Parts& parts, const Call& call, Responder respond) 
     return respond(error_reply(422, "request_malformed",
                                "the body is one JSON object in UTF-8 that names no member twice"));
   }
-  if (body->contains("plan")) return carry_out(parts, *body, std::move(respond));
+  if (body->contains("plan")) return carry_out(parts, actor_of(call), *body, std::move(respond));
   Result<store::DeliveryFilter> filter = parse_retry_filter(*body, parts.context.presenter);
   if (!filter) return respond(error_reply(filter.error()));
   parts.context.reads.run([parts, filter = std::move(*filter)](

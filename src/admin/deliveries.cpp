@@ -20,9 +20,6 @@ constexpr std::array kStates = {store::DeliveryState::kReady, store::DeliverySta
                                 store::DeliveryState::kDelivered, store::DeliveryState::kDead,
                                 store::DeliveryState::kCancelled};
 
-/// The one bearer key there is until there are users.
-constexpr std::string_view kKeyOwner = "the owner of the admin key";
-
 [[nodiscard]] HttpResponse not_found() {
   return error_reply(404, "delivery_not_found", "no delivery of that id in this store");
 }
@@ -83,7 +80,7 @@ void wish(const DeliveriesContext& context, delivery::Wish wish, const Call& cal
       context.presenter.parse(call.captures.front(), kDeliveryPrefix);
   if (!id) return respond(not_found());
   context.store.submit(delivery::wish_command(
-      *id, wish, std::string(kKeyOwner), context.store.tag(), context.clock.now(),
+      *id, wish, actor_of(call), context.store.tag(), context.clock.now(),
       [id = *id, &presenter = context.presenter, wake = context.wake,
        respond = std::move(respond)](Result<delivery::Wished> wished) mutable {
         if (!wished) return respond(error_reply(wished.error()));
@@ -95,15 +92,20 @@ void wish(const DeliveriesContext& context, delivery::Wish wish, const Call& cal
           case delivery::Wished::kNotThere:
             return respond(not_found());
           case delivery::Wished::kEnded:
-            return respond(error_reply(409, "delivery_ended", "the delivery has ended already"));
-          case delivery::Wished::kDelivered:
             return respond(
-                error_reply(409, "delivery_delivered", "the endpoint has confirmed it already"));
+                error_reply(409, delivery::why_refused(*wished), "the delivery has ended already"));
+          case delivery::Wished::kDelivered:
+            return respond(error_reply(409, delivery::why_refused(*wished),
+                                       "the endpoint has confirmed it already"));
         }
       }));
 }
 
 }  // namespace
+
+store::Actor actor_of(const Call& call) {
+  return {.name = "the owner of the admin key", .peer = call.request.peer};
+}
 
 void add_deliveries(Router& router, const DeliveriesContext& context) {
   router.add("GET", "/v1/deliveries", [context](const Call& call, Responder respond) {

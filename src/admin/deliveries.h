@@ -20,6 +20,9 @@ struct DeliveriesContext {
   std::function<void()> wake;
 };
 
+/// Who sends `call`: the owner of the one bearer key there is until there are users.
+[[nodiscard]] store::Actor actor_of(const Call& call);
+
 /// GET /v1/deliveries?state=&endpoint=&before=&limit=: newest first.
 /// GET /v1/deliveries/{id}: one, with its tries.
 /// POST /v1/deliveries/{id}/retry: due now; one that ended is revived. Each asking counts.

@@ -35,14 +35,6 @@ namespace json = boost::json;
   return std::chrono::seconds(seconds);
 }
 
-[[nodiscard]] Result<store::RowId> parse_after(const Query& query, const Presenter& presenter) {
-  const std::optional<std::string_view> text = query.find("after");
-  if (!text || *text == "0") return 0;
-  const std::optional<store::RowId> id = presenter.parse(*text, kEventPrefix);
-  if (!id) return rejected("query_malformed", "after is an event's id");
-  return *id;
-}
-
 }  // namespace
 
 struct EventFeed::Asking {
@@ -74,7 +66,7 @@ void EventFeed::ask(const Call& call, Responder respond) {
   if (!allowed) return respond(error_reply(allowed.error()));
   const Result<Page> page = parse_page(call.query, context_.presenter, kEventPrefix);
   if (!page) return respond(error_reply(page.error()));
-  const Result<store::RowId> after = parse_after(call.query, context_.presenter);
+  const Result<store::RowId> after = parse_after(call.query, context_.presenter, kEventPrefix);
   if (!after) return respond(error_reply(after.error()));
   const Result<std::chrono::seconds> wait = parse_wait(call.query);
   if (!wait) return respond(error_reply(wait.error()));

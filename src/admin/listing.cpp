@@ -25,4 +25,13 @@ Result<Page> parse_page(const Query& query, const Presenter& presenter, std::str
   return page;
 }
 
+Result<store::RowId> parse_after(const Query& query, const Presenter& presenter,
+                                 std::string_view prefix) {
+  const std::optional<std::string_view> text = query.find("after");
+  if (!text || *text == "0") return 0;
+  const std::optional<store::RowId> id = presenter.parse(*text, prefix);
+  if (!id) return rejected("query_malformed", "after is the next_after of the page in front");
+  return *id;
+}
+
 }  // namespace postern::admin

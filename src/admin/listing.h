@@ -25,6 +25,11 @@ struct Page {
 [[nodiscard]] Result<Page> parse_page(const Query& query, const Presenter& presenter,
                                       std::string_view prefix);
 
+/// Reads `after`, the cursor of listings that begin with the oldest; zero where it is not given.
+/// @errors query_malformed
+[[nodiscard]] Result<store::RowId> parse_after(const Query& query, const Presenter& presenter,
+                                               std::string_view prefix);
+
 /// The one of `values` that the query calls by its published name under `key`; nothing where the
 /// query does not say. @errors query_malformed, which lists the names
 template <class Value, class Name>

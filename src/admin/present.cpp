@@ -145,6 +145,21 @@ json::object Presenter::delivery_try(const store::TryRow& row) const {
           {"excerpt", to_utf8(row.excerpt)}};
 }
 
+json::object Presenter::audit(const store::AuditRow& row) const {
+  json::array deliveries;
+  for (const store::RowId delivery : row.deliveries) {
+    deliveries.push_back(id(kDeliveryPrefix, delivery));
+  }
+  return {{"id", id(kAuditPrefix, row.id)},
+          {"at", format_rfc3339(row.at)},
+          {"actor", row.actor.name},
+          {"peer", row.actor.peer},
+          {"act", store::name(row.act)},
+          {"outcome", store::name(row.outcome)},
+          {"deliveries", std::move(deliveries)},
+          {"detail", to_utf8(row.detail)}};
+}
+
 json::object Presenter::incident(const store::IncidentRow& row) const {
   return {{"id", id(kIncidentPrefix, row.id)},
           {"kind", core::name(row.kind)},

@@ -19,6 +19,7 @@ inline constexpr std::string_view kCallbackPrefix = "cb";
 inline constexpr std::string_view kEventPrefix = "evt";
 inline constexpr std::string_view kDeliveryPrefix = "dlv";
 inline constexpr std::string_view kIncidentPrefix = "inc";
+inline constexpr std::string_view kAuditPrefix = "aud";
 
 /// {"minor": 8800, "currency": "CNY"}, or null.
 [[nodiscard]] boost::json::value present(const std::optional<core::Money>& money);
@@ -43,6 +44,7 @@ class Presenter {
   [[nodiscard]] boost::json::object event(const store::EventRow& row) const;
   [[nodiscard]] boost::json::object delivery(const store::DeliveryRow& row) const;
   [[nodiscard]] boost::json::object delivery_try(const store::TryRow& row) const;
+  [[nodiscard]] boost::json::object audit(const store::AuditRow& row) const;
   [[nodiscard]] boost::json::object incident(const store::IncidentRow& row) const;
 
   /// Null where there is no row.

@@ -112,6 +112,10 @@ Result<store::DeliveryFilter> parse_retry_filter(const json::object& body,
   return parse_filter(body, presenter);
 }
 
+std::string describe(const store::DeliveryFilter& filter) {
+  return json::serialize(present(filter));
+}
+
 Result<std::string> PlanSeal::mac(std::string_view text) const {
   // The key serves as the bearer key too; the prefix keeps the two uses apart.
   POSTERN_ASSIGN_OR_RETURN(const std::string mac,

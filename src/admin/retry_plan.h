@@ -36,6 +36,9 @@ struct RetryPlan {
 [[nodiscard]] Result<store::DeliveryFilter> parse_retry_filter(const boost::json::object& body,
                                                                const Presenter& presenter);
 
+/// The filter as it was asked for.
+[[nodiscard]] std::string describe(const store::DeliveryFilter& filter);
+
 /// Makes and opens tokens: JSON and a MAC under the admin key, so that only what was shown as a
 /// plan is carried out. @thread any
 class PlanSeal {

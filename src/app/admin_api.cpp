@@ -1,5 +1,6 @@
 #include "app/admin_api.h"
 
+#include "admin/audit.h"
 #include "admin/bulk_retry.h"
 #include "admin/callbacks.h"
 #include "admin/deliveries.h"
@@ -30,6 +31,7 @@ AdminApi::AdminApi(Parts parts)
                                  .accounts = accounts_,
                                  .rejected = parts.rejected});
   admin::add_incidents(router_, reads_, presenter_);
+  admin::add_audit(router_, reads_, presenter_);
   const admin::DeliveriesContext deliveries{.store = parts.store,
                                             .clock = parts.clock,
                                             .reads = reads_,

@@ -42,7 +42,7 @@ using Ask = Result<json::object> (AdminAccess::*)(const std::string&);
     return ExitCode::kOk;
   }
   print(terminal.out, *answer);
-  const std::string next = shown(*answer, "next_before");
+  const std::string next = answer->contains("next_before") ? shown(*answer, "next_before") : "-";
   if (next != "-") terminal.out << "more with --before " << next << "\n";
   return ExitCode::kOk;
 }

@@ -1,5 +1,6 @@
 #include "cli/run.h"
 
+#include "cli/audit_command.h"
 #include "cli/callbacks_command.h"
 #include "cli/check_command.h"
 #include "cli/deliveries_command.h"
@@ -22,6 +23,7 @@ ExitCode run(int count, const char* const* arguments, const Terminal& terminal) 
   add_orders(app, action);
   add_callbacks(app, action);
   add_deliveries(app, action);
+  add_audit(app, action);
   add_simulate(app, action);
   add_demo(app, action);
   try {

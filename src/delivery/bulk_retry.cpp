@@ -34,13 +34,21 @@ class BulkRetryCommand final : public store::Command {
 
   void plan(store::WorkingSet& working) override {
     retried_ = {.due_next = std::max(retry_.now, retry_.due_from)};
+    std::vector<store::RowId> revived;
     for (const store::RowId id : retry_.deliveries) {
       const store::LoadedDelivery* loaded = working.deliveries().find(id);
       if (loaded == nullptr || loaded->row.state != retry_.state) continue;
       revive(working, loaded->row, loaded->event.id);
       retried_.due_next += retry_.due_spacing;
       ++retried_.retried;
+      revived.push_back(id);
     }
+    (void)working.add_audit({.at = retry_.now,
+                             .actor = retry_.by,
+                             .act = store::AuditAct::kDeliveriesRetried,
+                             .outcome = store::AuditOutcome::kDone,
+                             .deliveries = std::move(revived),
+                             .detail = retry_.asked});
   }
 
   void finish(Commit outcome) noexcept override {

@@ -21,6 +21,8 @@ struct BulkRetry {
   TimePoint due_from;                       ///< when the first is due, not before `now`
   std::chrono::milliseconds due_spacing{};  ///< between one and the next
   std::string tag;                          ///< of the store
+  store::Actor by;
+  std::string asked;  ///< the filter, for the audit
 };
 
 struct BulkRetried {
@@ -28,7 +30,7 @@ struct BulkRetried {
   TimePoint due_next;  ///< where the spacing goes on
 };
 
-/// Has deliveries sent again, in one commit.
+/// Has deliveries sent again, in one commit, which says in the audit whose.
 ///
 /// One that is dead or cancelled is revived with the whole schedule before it: ready, or waiting
 /// where an earlier one of its order and endpoint is unfinished, so that a merchant who was away

@@ -149,7 +149,7 @@ class BackCommand final : public store::Command {
 
 class WishCommand final : public store::Command {
  public:
-  WishCommand(store::RowId delivery, Wish wish, std::string by, std::string tag, TimePoint now,
+  WishCommand(store::RowId delivery, Wish wish, store::Actor by, std::string tag, TimePoint now,
               std::move_only_function<void(Result<Wished>)> done)
       : delivery_(delivery),
         wish_(wish),
@@ -165,18 +165,15 @@ class WishCommand final : public store::Command {
   }
 
   void plan(WorkingSet& working) override {
-    const LoadedDelivery* loaded = working.deliveries().find(delivery_);
-    if (loaded == nullptr) {
-      wished_ = Wished::kNotThere;
-      return;
-    }
-    DeliveryRow row = loaded->row;
-    if (wish_ == Wish::kRetry && row.state == DeliveryState::kDead) {
-      working.resolve_incident(core::IncidentKind::kDeliveryDead,
-                               dead_subject(row.endpoint, tag_, loaded->event.id));
-    }
-    wished_ = wish_ == Wish::kRetry ? retry(row) : cancel(row);
-    if (wished_ == Wished::kDone) working.update_delivery(row, now_);
+    grant(working);
+    (void)working.add_audit({.at = now_,
+                             .actor = by_,
+                             .act = wish_ == Wish::kRetry ? store::AuditAct::kDeliveryRetried
+                                                          : store::AuditAct::kDeliveryCancelled,
+                             .outcome = wished_ == Wished::kDone ? store::AuditOutcome::kDone
+                                                                 : store::AuditOutcome::kRefused,
+                             .deliveries = {delivery_},
+                             .detail = std::string(why_refused(wished_))});
   }
 
   void finish(Commit outcome) noexcept override {
@@ -191,6 +188,21 @@ class WishCommand final : public store::Command {
   }
 
  private:
+  void grant(WorkingSet& working) {
+    const LoadedDelivery* loaded = working.deliveries().find(delivery_);
+    if (loaded == nullptr) {
+      wished_ = Wished::kNotThere;
+      return;
+    }
+    DeliveryRow row = loaded->row;
+    if (wish_ == Wish::kRetry && row.state == DeliveryState::kDead) {
+      working.resolve_incident(core::IncidentKind::kDeliveryDead,
+                               dead_subject(row.endpoint, tag_, loaded->event.id));
+    }
+    wished_ = wish_ == Wish::kRetry ? retry(row) : cancel(row);
+    if (wished_ == Wished::kDone) working.update_delivery(row, now_);
+  }
+
   [[nodiscard]] Wished retry(DeliveryRow& row) const {
     if (row.state == DeliveryState::kDelivered) return Wished::kDelivered;
     if (row.state == DeliveryState::kDead || row.state == DeliveryState::kCancelled) row.tries = 0;
@@ -215,13 +227,13 @@ class WishCommand final : public store::Command {
         break;
     }
     row.state = DeliveryState::kCancelled;
-    row.reason = fmt::format("cancelled by {}", by_);
+    row.reason = fmt::format("cancelled by {}", by_.name);
     return Wished::kDone;
   }
 
   store::RowId delivery_;
   Wish wish_;
-  std::string by_;
+  store::Actor by_;
   std::string tag_;
   TimePoint now_;
   std::move_only_function<void(Result<Wished>)> done_;
@@ -249,11 +261,25 @@ std::unique_ptr<store::Command> back_command(EndpointName endpoint) {
   return std::make_unique<BackCommand>(std::move(endpoint));
 }
 
+std::string_view why_refused(Wished wished) {
+  switch (wished) {
+    case Wished::kDone:
+      return "";
+    case Wished::kNotThere:
+      return "delivery_not_found";
+    case Wished::kEnded:
+      return "delivery_ended";
+    case Wished::kDelivered:
+      return "delivery_delivered";
+  }
+  return "";
+}
+
 std::string dead_subject(const EndpointName& endpoint, const std::string& tag, store::RowId event) {
   return fmt::format("{}/{}", endpoint.text(), store::public_id("evt", tag, event));
 }
 
-std::unique_ptr<store::Command> wish_command(store::RowId delivery, Wish wish, std::string by,
+std::unique_ptr<store::Command> wish_command(store::RowId delivery, Wish wish, store::Actor by,
                                              std::string tag, TimePoint now,
                                              std::move_only_function<void(Result<Wished>)> done) {
   return std::make_unique<WishCommand>(delivery, wish, std::move(by), std::move(tag), now,

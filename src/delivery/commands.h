@@ -55,11 +55,14 @@ enum class Wish : unsigned char {
   kCancel,  ///< ends; one that is being tried may still arrive
 };
 enum class Wished : unsigned char { kDone, kNotThere, kEnded, kDelivered };
+/// The code of a refusal; empty where it is none.
+[[nodiscard]] std::string_view why_refused(Wished wished);
 
-/// @param by   who asks, kept as the reason of a cancelled one
+/// The asking is written to the audit, granted or refused, in the same commit.
+/// @param by   who asks, kept as the reason of a cancelled one too
 /// @param tag  of the store
 [[nodiscard]] std::unique_ptr<store::Command> wish_command(
-    store::RowId delivery, Wish wish, std::string by, std::string tag, TimePoint now,
+    store::RowId delivery, Wish wish, store::Actor by, std::string tag, TimePoint now,
     std::move_only_function<void(Result<Wished>)> done);
 
 }  // namespace postern::delivery

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "admin/audit.h"
 #include "admin/bulk_retry.h"
 #include "admin/callbacks.h"
 #include "admin/deliveries.h"
@@ -86,6 +87,7 @@ class ApiUnderTest {
     add_orders(router_, {*ledger_, *reads_, *presenter_, accounts_});
     add_callbacks(router_, {*reads_, *presenter_, accounts_, rejected});
     add_incidents(router_, *reads_, *presenter_);
+    add_audit(router_, *reads_, *presenter_);
     const DeliveriesContext deliveries{.store = *store_,
                                        .clock = clock_,
                                        .reads = *reads_,

@@ -181,7 +181,8 @@ class DispatcherTest : public testing::Test {
 
   Result<Wished> wish(store::RowId delivery, Wish what) {
     std::optional<Result<Wished>> wished;
-    store->submit(wish_command(delivery, what, "owner", store->tag(), world.now(),
+    store->submit(wish_command(delivery, what, {.name = "owner", .peer = {}}, store->tag(),
+                               world.now(),
                                [&](Result<Wished> answer) { wished = std::move(answer); }));
     settle();
     dispatcher->wake();
