@@ -126,6 +126,17 @@ template <class Row, class Show>
   return shown;
 }
 
+/// What consumers have said of one event.
+[[nodiscard]] json::array applied_of(store::RowId event,
+                                     const std::vector<store::AppliedRow>& applied,
+                                     const Presenter& presenter) {
+  json::array shown;
+  for (const store::AppliedRow& row : applied) {
+    if (row.event == event) shown.push_back(presenter.applied(row));
+  }
+  return shown;
+}
+
 /// Everything known of one order.
 [[nodiscard]] Result<json::object> order_in_full(store::Reader& reader, const Presenter& presenter,
                                                  const store::OrderRow& order) {
@@ -135,6 +146,7 @@ template <class Row, class Show>
   POSTERN_ASSIGN_OR_RETURN(const auto events, reader.events(order.id));
   POSTERN_ASSIGN_OR_RETURN(const auto deliveries, reader.deliveries(order.id));
   POSTERN_ASSIGN_OR_RETURN(const auto incidents, reader.incidents_of(order.id));
+  POSTERN_ASSIGN_OR_RETURN(const auto applied, reader.applied(order.id));
 
   Timeline timeline;
   timeline.add(order.created_at, "order", presenter.id(kOrderPrefix, order.id),
@@ -158,13 +170,21 @@ template <class Row, class Show>
     timeline.add(row.due_at, "delivery", presenter.id(kDeliveryPrefix, row.id),
                  row.endpoint.text() + " " + std::string(store::name(row.state)));
   }
+  for (const auto& row : applied) {
+    timeline.add(row.at, "applied", presenter.id(kEventPrefix, row.event), "by " + row.consumer);
+  }
   return json::object(
       {{"order", presenter.order(order)},
        {"attempts", present_all(attempts, [&](const auto& row) { return presenter.attempt(row); })},
        {"facts", present_all(facts, [&](const auto& row) { return presenter.fact(row); })},
        {"callbacks",
         present_all(callbacks, [&](const auto& row) { return presenter.callback(row); })},
-       {"events", present_all(events, [&](const auto& row) { return presenter.event(row); })},
+       {"events", present_all(events,
+                              [&](const auto& row) {
+                                json::object shown = presenter.event(row);
+                                shown.emplace("applied", applied_of(row.id, applied, presenter));
+                                return shown;
+                              })},
        {"deliveries",
         present_all(deliveries, [&](const auto& row) { return presenter.delivery(row); })},
        {"incidents",

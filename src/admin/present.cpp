@@ -145,6 +145,12 @@ json::object Presenter::delivery_try(const store::TryRow& row) const {
           {"excerpt", to_utf8(row.excerpt)}};
 }
 
+json::object Presenter::applied(const store::AppliedRow& row) const {
+  return {{"event", id(kEventPrefix, row.event)},
+          {"consumer", to_utf8(row.consumer)},
+          {"applied_at", format_rfc3339(row.at)}};
+}
+
 json::object Presenter::audit(const store::AuditRow& row) const {
   json::array deliveries;
   for (const store::RowId delivery : row.deliveries) {

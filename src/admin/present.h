@@ -44,6 +44,7 @@ class Presenter {
   [[nodiscard]] boost::json::object event(const store::EventRow& row) const;
   [[nodiscard]] boost::json::object delivery(const store::DeliveryRow& row) const;
   [[nodiscard]] boost::json::object delivery_try(const store::TryRow& row) const;
+  [[nodiscard]] boost::json::object applied(const store::AppliedRow& row) const;
   [[nodiscard]] boost::json::object audit(const store::AuditRow& row) const;
   [[nodiscard]] boost::json::object incident(const store::IncidentRow& row) const;
 

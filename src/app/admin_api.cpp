@@ -1,5 +1,6 @@
 #include "app/admin_api.h"
 
+#include "admin/applied.h"
 #include "admin/audit.h"
 #include "admin/bulk_retry.h"
 #include "admin/callbacks.h"
@@ -31,6 +32,11 @@ AdminApi::AdminApi(Parts parts)
                                  .accounts = accounts_,
                                  .rejected = parts.rejected});
   admin::add_incidents(router_, reads_, presenter_);
+  admin::add_endpoints(router_, {.reads = reads_,
+                                 .endpoints = std::move(parts.endpoints),
+                                 .standings = std::move(parts.standings)});
+  admin::add_applied(router_,
+                     {.store = parts.store, .clock = parts.clock, .presenter = presenter_});
   admin::add_audit(router_, reads_, presenter_);
   const admin::DeliveriesContext deliveries{.store = parts.store,
                                             .clock = parts.clock,

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "admin/accounts.h"
+#include "admin/endpoints.h"
 #include "admin/event_feed.h"
 #include "admin/health.h"
 #include "admin/present.h"
@@ -34,6 +35,8 @@ class AdminApi {
     std::function<void()> wake;  ///< when a delivery became due by hand
     const ingest::RejectedRing& rejected;
     admin::Accounts accounts;
+    std::vector<admin::EndpointInfo> endpoints;
+    admin::StandingsProbe standings;
     const Secret& key;
     Metrics& metrics;
     admin::ReadinessProbe readiness;

@@ -314,6 +314,20 @@ admin::Accounts Config::account_infos() const {
   return infos;
 }
 
+std::vector<admin::EndpointInfo> Config::endpoint_infos() const {
+  using Sending = admin::EndpointInfo::Sending;
+  std::vector<admin::EndpointInfo> infos;
+  for (const EndpointConfig& endpoint : endpoints) {
+    const bool is_paused = endpoint.sending == EndpointConfig::Sending::kPaused;
+    infos.push_back({.name = endpoint.name,
+                     .kind = std::string(kind_of(endpoint)),
+                     .events = endpoint.events,
+                     .accounts = endpoint.accounts,
+                     .sending = is_paused ? Sending::kPaused : Sending::kOn});
+  }
+  return infos;
+}
+
 const AccountConfig* Config::find_account(std::string_view name) const {
   const auto found = std::ranges::find_if(
       accounts, [&](const AccountConfig& account) { return account.name.text() == name; });

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "admin/accounts.h"
+#include "admin/endpoints.h"
 #include "app/endpoint_config.h"
 #include "app/key_summary.h"
 #include "base/id.h"
@@ -55,6 +56,7 @@ struct Config {
 
   [[nodiscard]] ledger::Policy policy() const;
   [[nodiscard]] admin::Accounts account_infos() const;
+  [[nodiscard]] std::vector<admin::EndpointInfo> endpoint_infos() const;
   /// nullptr where there is none.
   [[nodiscard]] const AccountConfig* find_account(std::string_view name) const;
 };

@@ -58,18 +58,20 @@ Result<void> Daemon::start_parts() {
   const admin::Accounts infos = config_.account_infos();
   ingest_ = std::make_unique<ingest::Ingest>(take_channels(config_.accounts), *ledger_, world.clock,
                                              world.log, world.metrics);
-  admin_api_ =
-      std::make_unique<AdminApi>(AdminApi::Parts{.store = *store_,
-                                                 .ledger = *ledger_,
-                                                 .clock = world.clock,
-                                                 .timers = *timers_,
-                                                 .wake = [this] { dispatcher_->wake(); },
-                                                 .rejected = ingest_->rejected(),
-                                                 .accounts = infos,
-                                                 .key = config_.admin.api_key,
-                                                 .metrics = world.metrics,
-                                                 .readiness = [this] { return readiness_.load(); },
-                                                 .exposition = [this] { return exposition(); }});
+  admin_api_ = std::make_unique<AdminApi>(
+      AdminApi::Parts{.store = *store_,
+                      .ledger = *ledger_,
+                      .clock = world.clock,
+                      .timers = *timers_,
+                      .wake = [this] { dispatcher_->wake(); },
+                      .rejected = ingest_->rejected(),
+                      .accounts = infos,
+                      .endpoints = config_.endpoint_infos(),
+                      .standings = [this] { return dispatcher_->standings(); },
+                      .key = config_.admin.api_key,
+                      .metrics = world.metrics,
+                      .readiness = [this] { return readiness_.load(); },
+                      .exposition = [this] { return exposition(); }});
   POSTERN_RETURN_IF_ERROR(start_admin());
   for (const http::ListenAddress& address : config_.server.listen) {
     POSTERN_ASSIGN_OR_RETURN(auto server, http::Server::start({.name = "callback",

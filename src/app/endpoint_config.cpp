@@ -161,6 +161,15 @@ constexpr std::int64_t kConcurrencyMax = 64;
 
 }  // namespace
 
+std::string_view kind_of(const EndpointConfig& endpoint) {
+  struct Kind {
+    std::string_view operator()(const delivery::WebhookOptions&) const { return "webhook"; }
+    std::string_view operator()(const delivery::AmqpSinkOptions&) const { return "amqp"; }
+    std::string_view operator()(const delivery::KafkaSinkOptions&) const { return "kafka"; }
+  };
+  return std::visit(Kind(), endpoint.way);
+}
+
 Result<EndpointConfig> read_endpoint(Section section, const std::string& name,
                                      const std::vector<AccountName>& accounts,
                                      const std::filesystem::path& folder) {

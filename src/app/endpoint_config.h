@@ -32,6 +32,9 @@ struct EndpointConfig {
   enum class Sending : unsigned char { kOn, kPaused } sending = Sending::kOn;
 };
 
+/// As the configuration calls it: "webhook", "amqp", "kafka".
+[[nodiscard]] std::string_view kind_of(const EndpointConfig& endpoint);
+
 /// Reads [endpoint.NAME] and checks what can be checked without the other side.
 /// @param accounts  those the file has
 /// @errors kFault setting_missing, setting_malformed, setting_unknown

@@ -88,6 +88,8 @@ class StoreAccess final : public AdminAccess {
                              .wake = [] {},
                              .rejected = rejected_,
                              .accounts = config.account_infos(),
+                             .endpoints = config.endpoint_infos(),
+                             .standings = [] { return admin::Standings(); },
                              .key = key_,
                              .metrics = metrics_,
                              .readiness = [] { return admin::Readiness::kStopping; },

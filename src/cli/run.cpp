@@ -5,6 +5,7 @@
 #include "cli/check_command.h"
 #include "cli/deliveries_command.h"
 #include "cli/demo_command.h"
+#include "cli/endpoints_command.h"
 #include "cli/orders_command.h"
 #include "cli/serve_command.h"
 #include "cli/simulate_command.h"
@@ -23,6 +24,7 @@ ExitCode run(int count, const char* const* arguments, const Terminal& terminal) 
   add_orders(app, action);
   add_callbacks(app, action);
   add_deliveries(app, action);
+  add_endpoints(app, action);
   add_audit(app, action);
   add_simulate(app, action);
   add_demo(app, action);

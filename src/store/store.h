@@ -82,6 +82,14 @@ struct DeliveryCount {
   std::optional<TimePoint> newest;
 };
 
+/// What an endpoint is owed and was not given. (What it was given is not counted: that would be a
+/// walk over all rows.)
+struct EndpointLoad {
+  std::int64_t ready = 0, waiting = 0, dead = 0, cancelled = 0;
+  /// When the oldest event was written that it is still to get.
+  std::optional<TimePoint> oldest;
+};
+
 /// Row counts, for checks and metrics.
 struct Totals {
   std::int64_t orders = 0, attempts = 0, facts = 0, callbacks = 0, copies = 0, events = 0,
@@ -112,6 +120,7 @@ class Reader {
   /// The same by id.
   [[nodiscard]] virtual Result<std::vector<DeliveryRow>> deliveries_after(
       const DeliveryFilter& filter) = 0;
+  [[nodiscard]] virtual Result<EndpointLoad> load_of(const EndpointName& endpoint) = 0;
   [[nodiscard]] virtual Result<DeliveryCount> count(const DeliveryFilter& filter) = 0;
   /// Oldest first.
   [[nodiscard]] virtual Result<std::vector<TryRow>> tries(RowId delivery) = 0;

@@ -7,10 +7,12 @@
 #include <string>
 #include <utility>
 
+#include "admin/applied.h"
 #include "admin/audit.h"
 #include "admin/bulk_retry.h"
 #include "admin/callbacks.h"
 #include "admin/deliveries.h"
+#include "admin/endpoints.h"
 #include "admin/event_feed.h"
 #include "admin/health.h"
 #include "admin/incidents.h"
@@ -87,6 +89,15 @@ class ApiUnderTest {
     add_orders(router_, {*ledger_, *reads_, *presenter_, accounts_});
     add_callbacks(router_, {*reads_, *presenter_, accounts_, rejected});
     add_incidents(router_, *reads_, *presenter_);
+    add_applied(router_, {.store = *store_, .clock = clock_, .presenter = *presenter_});
+    add_endpoints(router_, {.reads = *reads_,
+                            .endpoints = {{EndpointName::trusted("shop"), "webhook", {"*"}, {}},
+                                          {EndpointName::trusted("erp"),
+                                           "kafka",
+                                           {"order.paid"},
+                                           {AccountName::trusted("wechat")},
+                                           EndpointInfo::Sending::kPaused}},
+                            .standings = [this] { return standings; }});
     add_audit(router_, *reads_, *presenter_);
     const DeliveriesContext deliveries{.store = *store_,
                                        .clock = clock_,
@@ -179,6 +190,7 @@ class ApiUnderTest {
 
   std::atomic<Readiness> readiness = Readiness::kReady;
   ingest::RejectedRing rejected;
+  Standings standings;
   std::atomic<int> woken = 0;
 
  private:

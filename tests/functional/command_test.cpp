@@ -132,6 +132,18 @@ TEST(Deliveries, AreRetriedByAPlanThatSomebodyAgreesTo) {
   EXPECT_NE(agreed.out.find("retried: 2\nchanged meanwhile: 0\n"), std::string::npos) << agreed.out;
   EXPECT_NE(agreed.err.find("2 of 2"), std::string::npos) << agreed.err;
   EXPECT_EQ(cancelled(), 0U);
+  const std::string config = "--config=" + site.config_file();
+  const Ended endpoints = postern_command({"endpoints", config});
+  EXPECT_NE(endpoints.out.find("shop      webhook  paused  0          2 "), std::string::npos)
+      << endpoints.out << endpoints.err;
+  const Ended audit = postern_command({"audit", config});
+  EXPECT_NE(audit.out.find("deliveries_retried"), std::string::npos) << audit.out << audit.err;
+  EXPECT_NE(audit.out.find("2 deliveries"), std::string::npos) << audit.out;
+  const std::string event(
+      visitor.get("/v1/events").body.at("events").as_array().at(0).at("id").as_string());
+  ASSERT_EQ(visitor.admin("POST", "/v1/events/" + event + "/applied").code, 200u);
+  const Ended order = postern_command({"orders", "show", "T1", config});
+  EXPECT_NE(order.out.find("by default"), std::string::npos) << order.out;
   std::vector<std::string> wrong = command;
   wrong.back() = "--state=delivered";
   EXPECT_EQ(postern_command(wrong).code, cli::ExitCode::kUsage);

@@ -119,6 +119,23 @@ class MemoryReader final : public store::Reader {
     return rows;
   }
 
+  Result<store::EndpointLoad> load_of(const EndpointName& endpoint) override {
+    store::EndpointLoad load;
+    for (const auto& [id, row] : disk_.deliveries) {
+      if (row.endpoint != endpoint) continue;
+      const bool is_ready = row.state == store::DeliveryState::kReady;
+      const bool is_waiting = row.state == store::DeliveryState::kWaiting;
+      load.ready += is_ready ? 1 : 0;
+      load.waiting += is_waiting ? 1 : 0;
+      load.dead += row.state == store::DeliveryState::kDead ? 1 : 0;
+      load.cancelled += row.state == store::DeliveryState::kCancelled ? 1 : 0;
+      if ((is_ready || is_waiting) && !load.oldest) {
+        load.oldest = disk_.events.at(row.event).created_at;
+      }
+    }
+    return load;
+  }
+
   Result<store::DeliveryCount> count(const store::DeliveryFilter& filter) override {
     store::DeliveryCount count;
     std::set<RowId> orders;

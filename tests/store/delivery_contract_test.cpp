@@ -226,5 +226,24 @@ TYPED_TEST(DeliveryContract, CountsAndListsByWhatTheEventSays) {
   EXPECT_FALSE(reader->count({.to = at(1)})->newest);
 }
 
+TYPED_TEST(DeliveryContract, SaysWhatAnEndpointIsOwed) {
+  const RowId a = this->order_with_events("A", 3);
+  const RowId b = this->order_with_events("B", 2);
+  (void)this->order_with_events("C", 1, kErp);
+  const auto load = [&] {
+    const EndpointLoad owed = this->store.reader()->load_of(kShop).value();
+    return fmt::format("{} {} {} {} {}", owed.ready, owed.waiting, owed.dead, owed.cancelled,
+                       owed.oldest == at(4));
+  };
+  EXPECT_EQ(load(), "2 3 0 0 true");
+  this->store.must(this->end(this->ids(a)[0], DeliveryState::kDead));
+  this->store.must(this->end(this->ids(a)[1], DeliveryState::kCancelled));
+  this->store.must(this->end(this->ids(b)[0], DeliveryState::kDelivered));
+  EXPECT_EQ(load(), "2 0 1 1 true");
+  this->store.must(this->end(this->ids(a)[2], DeliveryState::kDelivered));
+  this->store.must(this->end(this->ids(b)[1], DeliveryState::kCancelled));
+  EXPECT_EQ(load(), "0 0 1 2 false");
+}
+
 }  // namespace
 }  // namespace postern::store

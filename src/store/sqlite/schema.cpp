@@ -133,6 +133,7 @@ CREATE TABLE deliveries (
 ) STRICT;
 CREATE INDEX deliveries_by_order ON deliveries (order_id);
 CREATE INDEX deliveries_ready ON deliveries (endpoint, due_at_ms) WHERE state = 0;  -- 0: ready
+CREATE INDEX deliveries_waiting ON deliveries (endpoint) WHERE state = 1;  -- 1: waiting
 -- 3 and 4: dead and cancelled, to be looked at and retried many at once.
 CREATE INDEX deliveries_given_up ON deliveries (endpoint, state) WHERE state >= 3;
 

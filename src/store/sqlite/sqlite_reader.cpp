@@ -80,6 +80,7 @@ class SqliteReader final : public Reader {
   Result<std::optional<DeliveryRow>> delivery(RowId id) override;
   Result<std::vector<DeliveryRow>> deliveries(const DeliveryFilter& filter) override;
   Result<std::vector<DeliveryRow>> deliveries_after(const DeliveryFilter& filter) override;
+  Result<EndpointLoad> load_of(const EndpointName& endpoint) override;
   Result<DeliveryCount> count(const DeliveryFilter& filter) override;
   Result<std::vector<TryRow>> tries(RowId delivery) override;
   Result<std::optional<EventRow>> event(RowId id) override;
@@ -255,6 +256,36 @@ Result<std::vector<DeliveryRow>> SqliteReader::deliveries_by(const DeliveryFilte
   add_conditions(query, filter, account_text);
   query.order_and_limit(order, filter.limit);
   return rows_of<DeliveryRow>(query, read_delivery);
+}
+
+/// Every part is answered by a partial index alone, but for the one row of the oldest.
+Result<EndpointLoad> SqliteReader::load_of(const EndpointName& endpoint) {
+  static const std::string sql =
+      "WITH r (n, first) AS (SELECT count(*), min(id) FROM deliveries "
+      "WHERE endpoint = ?1 AND state = 0), "
+      "w (n, first) AS (SELECT count(*), min(id) FROM deliveries "
+      "WHERE endpoint = ?1 AND state = 1), "
+      "g (state, n) AS (SELECT state, count(*) FROM deliveries "
+      "WHERE endpoint = ?1 AND state >= 3 GROUP BY state) "
+      "SELECT r.n, w.n, ifnull((SELECT n FROM g WHERE state = 3), 0), "
+      "ifnull((SELECT n FROM g WHERE state = 4), 0), "
+      "(SELECT e.created_at_ms FROM deliveries d JOIN events e ON e.id = d.event_id "
+      "WHERE d.id = min(ifnull(r.first, w.first), ifnull(w.first, r.first))) FROM r, w";
+  const auto bind = [&endpoint](Statement& running) {
+    running.bind(std::string_view(endpoint.text()));
+  };
+  const auto read = [](Columns& columns) {
+    EndpointLoad load{.ready = columns.integer(),
+                      .waiting = columns.integer(),
+                      .dead = columns.integer(),
+                      .cancelled = columns.integer(),
+                      .oldest = std::nullopt};
+    if (!columns.next_is_null()) load.oldest = columns.time();
+    return load;
+  };
+  POSTERN_ASSIGN_OR_RETURN(const std::vector<EndpointLoad> loads,
+                           rows<EndpointLoad>(sql, bind, read));
+  return loads.front();
 }
 
 Result<DeliveryCount> SqliteReader::count(const DeliveryFilter& filter) {
