@@ -334,6 +334,19 @@ TEST_F(DispatcherTest, HonoursRetryAfterWithinLimits) {
   EXPECT_EQ(open(), "A1");
 }
 
+// An endpoint that says "at once" again and again gets no storm.
+TEST_F(DispatcherTest, RetryAfterNeverShortensThePause) {
+  events("A", 1);
+  start();
+  Answer at_once = kBusy;
+  at_once.retry_after = 0s;
+  answer(at_once);
+  pass(999ms);
+  EXPECT_EQ(open(), "");
+  pass(2ms);
+  EXPECT_EQ(open(), "A1");
+}
+
 TEST_F(DispatcherTest, StopsSendingToAnEndpointThatIsGone) {
   events("A", 1);
   start();
