@@ -287,6 +287,7 @@ TEST_F(DispatcherTest, ClaimsTheNextInTheBatchThatEndsATry) {
   for (const char* number : {"A", "B", "C"}) events(number, 1);
   start({"shop"}, 1);
   for (const char* next : {"B1", "C1"}) {
+    ASSERT_EQ(outboxes.at("shop")->size(), 1U);
     Sent sent = std::move(outboxes.at("shop")->front());
     outboxes.at("shop")->pop_front();
     sent.done(kTaken);
