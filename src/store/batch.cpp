@@ -1,6 +1,7 @@
 #include "store/batch.h"
 
 #include <iterator>
+#include <vector>
 
 #include "base/failpoint.h"
 
@@ -17,19 +18,31 @@ void append(auto& to, auto from) {
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
 }
 
-[[nodiscard]] KeySet keys_of(Commands commands) {
-  KeySet all;
+struct Asked {
+  KeySet keys;
+  std::vector<Command*> turns;
+};
+
+/// What all commands must see, and in which order they plan: as they were submitted, but claims
+/// last. A claim is tried as soon as it is committed, so it must not get what a neighbour in the
+/// batch has ended, such as a person who cancels it.
+[[nodiscard]] Asked ask(Commands commands) {
+  Asked asked;
+  asked.turns.reserve(commands.size());
+  std::vector<Command*> claiming;
   for (const auto& command : commands) {
     KeySet keys = command->keys();
-    append(all.attempts, std::move(keys.attempts));
-    append(all.orders, std::move(keys.orders));
-    append(all.fact_keys, std::move(keys.fact_keys));
-    append(all.messages, std::move(keys.messages));
-    append(all.claims, std::move(keys.claims));
-    append(all.deliveries, std::move(keys.deliveries));
-    append(all.events, std::move(keys.events));
+    (keys.claims.empty() ? asked.turns : claiming).push_back(command.get());
+    append(asked.keys.attempts, std::move(keys.attempts));
+    append(asked.keys.orders, std::move(keys.orders));
+    append(asked.keys.fact_keys, std::move(keys.fact_keys));
+    append(asked.keys.messages, std::move(keys.messages));
+    append(asked.keys.claims, std::move(keys.claims));
+    append(asked.keys.deliveries, std::move(keys.deliveries));
+    append(asked.keys.events, std::move(keys.events));
   }
-  return all;
+  append(asked.turns, std::move(claiming));
+  return asked;
 }
 
 enum class Written : unsigned char { kYes, kNo, kOneIsAtFault };
@@ -38,11 +51,12 @@ enum class Written : unsigned char { kYes, kNo, kOneIsAtFault };
 [[nodiscard]] Written write_uncommitted(Engine& engine, RowIds& ids, Commands commands) {
   if (!engine.begin()) return Written::kNo;
   WorkingSet working(ids, commands.size());
-  if (!engine.load(keys_of(commands), working)) {
+  const Asked asked = ask(commands);
+  if (!engine.load(asked.keys, working)) {
     engine.rollback();
     return Written::kNo;
   }
-  for (const auto& command : commands) command->plan(working);
+  for (Command* command : asked.turns) command->plan(working);
   failpoint("planned");
   const Result<void> written = engine.write(working.take_writes());
   if (written) return Written::kYes;

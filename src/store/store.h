@@ -150,9 +150,10 @@ class Reader {
 /// Durable memory of everything Postern knows.
 ///
 /// Commands queued while a batch is being written form the next one: one database transaction per
-/// batch, planned in the order submitted. After the first doubt about the storage the store is
-/// failed for good: every further command is refused, and `on_failure` (given at opening) is called
-/// once, so that the process stops acknowledging and restarts into recovery.
+/// batch, planned in the order submitted, claims of deliveries last. After the first doubt about
+/// the storage the store is failed for good: every further command is refused, and `on_failure`
+/// (given at opening) is called once, so that the process stops acknowledging and restarts into
+/// recovery.
 class Store {
  public:
   virtual ~Store() = default;

@@ -67,8 +67,15 @@ const Answer kBadRequest{.verdict = Answer::Verdict::kNotDelivered, .code = "400
 
 class DispatcherTest : public testing::Test {
  protected:
-  void start(std::vector<std::string> endpoints = {"shop"}, std::size_t concurrency = 8,
-             RetrySchedule schedule = {.delays = {1s, 10s}}) {
+  void start(const std::vector<std::string>& endpoints = {"shop"}, std::size_t concurrency = 8,
+             const RetrySchedule& schedule = {.delays = {1s, 10s}}) {
+    begin(endpoints, concurrency, schedule);
+    settle();
+  }
+
+  /// As `start`, but its first claims are not written yet.
+  void begin(const std::vector<std::string>& endpoints = {"shop"}, std::size_t concurrency = 8,
+             const RetrySchedule& schedule = {.delays = {1s, 10s}}) {
     std::vector<EndpointOptions> options;
     for (const std::string& name : endpoints) {
       outboxes[name] = std::make_shared<Outbox>();
@@ -81,7 +88,6 @@ class DispatcherTest : public testing::Test {
         std::make_unique<Dispatcher>(std::move(options), DispatcherOptions{},
                                      Dispatcher::World{*store, world, world, random, log, metrics});
     dispatcher->wake();
-    settle();
   }
 
   void restart() {
@@ -440,6 +446,22 @@ TEST_F(DispatcherTest, DoesWhatAPersonWishes) {
   EXPECT_EQ(states(), "delivered delivered cancelled");
   EXPECT_EQ(wish(1, Wish::kRetry).value(), Wished::kDelivered);
   EXPECT_EQ(wish(99, Wish::kRetry).value(), Wished::kNotThere);
+}
+
+// P6: once a cancel is committed no try begins, even if its claim stood before it in the batch.
+TEST_F(DispatcherTest, TriesNothingThatIsCancelledInTheBatchOfItsClaim) {
+  events("A", 1);
+  begin();
+  EXPECT_EQ(wish(1, Wish::kCancel).value(), Wished::kDone);
+  EXPECT_EQ(states(), "cancelled");
+  EXPECT_EQ(open(), "");
+}
+
+TEST_F(DispatcherTest, TriesOnceWhatIsHurriedInTheBatchOfItsClaim) {
+  events("A", 1);
+  begin();
+  EXPECT_EQ(wish(1, Wish::kRetry).value(), Wished::kDone);
+  EXPECT_EQ(open(), "A1");
 }
 
 TEST_F(DispatcherTest, AnswersAndWritesWhatWasBeingTriedWhenItStops) {
