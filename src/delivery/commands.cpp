@@ -114,7 +114,8 @@ class EndCommand final : public store::Command {
 
 class GoneCommand final : public store::Command {
  public:
-  GoneCommand(EndpointName endpoint, TimePoint now) : endpoint_(std::move(endpoint)), now_(now) {}
+  GoneCommand(EndpointName endpoint, TimePoint now, std::move_only_function<void(Commit)> done)
+      : endpoint_(std::move(endpoint)), now_(now), done_(std::move(done)) {}
 
   store::KeySet keys() const override { return {}; }
   void plan(WorkingSet& working) override {
@@ -126,25 +127,28 @@ class GoneCommand final : public store::Command {
                             .first_at = now_,
                             .last_at = now_});
   }
-  void finish(Commit) noexcept override {}
+  void finish(Commit outcome) noexcept override { done_(outcome); }
 
  private:
   EndpointName endpoint_;
   TimePoint now_;
+  std::move_only_function<void(Commit)> done_;
 };
 
 class BackCommand final : public store::Command {
  public:
-  explicit BackCommand(EndpointName endpoint) : endpoint_(std::move(endpoint)) {}
+  BackCommand(EndpointName endpoint, std::move_only_function<void(Commit)> done)
+      : endpoint_(std::move(endpoint)), done_(std::move(done)) {}
 
   store::KeySet keys() const override { return {}; }
   void plan(WorkingSet& working) override {
     working.resolve_incident(core::IncidentKind::kEndpointGone, endpoint_.text());
   }
-  void finish(Commit) noexcept override {}
+  void finish(Commit outcome) noexcept override { done_(outcome); }
 
  private:
   EndpointName endpoint_;
+  std::move_only_function<void(Commit)> done_;
 };
 
 class WishCommand final : public store::Command {
@@ -253,12 +257,14 @@ std::unique_ptr<store::Command> end_command(Ending ending,
   return std::make_unique<EndCommand>(std::move(ending), std::move(done));
 }
 
-std::unique_ptr<store::Command> gone_command(EndpointName endpoint, TimePoint now) {
-  return std::make_unique<GoneCommand>(std::move(endpoint), now);
+std::unique_ptr<store::Command> gone_command(EndpointName endpoint, TimePoint now,
+                                             std::move_only_function<void(Commit)> done) {
+  return std::make_unique<GoneCommand>(std::move(endpoint), now, std::move(done));
 }
 
-std::unique_ptr<store::Command> back_command(EndpointName endpoint) {
-  return std::make_unique<BackCommand>(std::move(endpoint));
+std::unique_ptr<store::Command> back_command(EndpointName endpoint,
+                                             std::move_only_function<void(Commit)> done) {
+  return std::make_unique<BackCommand>(std::move(endpoint), std::move(done));
 }
 
 std::string_view why_refused(Wished wished) {

@@ -40,10 +40,12 @@ struct Ending {
     Ending ending, std::move_only_function<void(store::Commit)> done);
 
 /// Raises the incident of an endpoint that answered 410.
-[[nodiscard]] std::unique_ptr<store::Command> gone_command(EndpointName endpoint, TimePoint now);
+[[nodiscard]] std::unique_ptr<store::Command> gone_command(
+    EndpointName endpoint, TimePoint now, std::move_only_function<void(store::Commit)> done);
 
 /// Resolves that incident: the endpoint has taken something.
-[[nodiscard]] std::unique_ptr<store::Command> back_command(EndpointName endpoint);
+[[nodiscard]] std::unique_ptr<store::Command> back_command(
+    EndpointName endpoint, std::move_only_function<void(store::Commit)> done);
 
 /// The incident of a dead delivery, which reviving it resolves.
 [[nodiscard]] std::string dead_subject(const EndpointName& endpoint, const std::string& tag,

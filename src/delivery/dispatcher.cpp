@@ -71,7 +71,8 @@ class Dispatcher::Endpoint : public std::enable_shared_from_this<Endpoint> {
                  const Answer& answer);
   /// What a try tells the breaker. Holds the lock.
   void heed(Sign sign, MonotonicTime now);
-  void report_gone(TimePoint now);
+  void tell_gone();
+  void tell_back();
   /// Pumps again at `when`, or earlier. Holds the lock.
   void arm(MonotonicTime when);
 
@@ -95,7 +96,8 @@ class Dispatcher::Endpoint : public std::enable_shared_from_this<Endpoint> {
   bool has_more_ = false;  ///< the last claim got all it asked for: there may be more
   bool is_stopped_ = false;
   bool is_gone_ = false;
-  bool is_proven_ = false;  ///< something was delivered since the start
+  bool is_gone_to_tell_ = false;  ///< its incident is not durable yet
+  bool is_proven_ = false;        ///< something was delivered since the start
   Breaker breaker_;
   std::optional<MonotonicTime> timer_;
 
@@ -105,8 +107,13 @@ class Dispatcher::Endpoint : public std::enable_shared_from_this<Endpoint> {
 void Dispatcher::Endpoint::pump() {
   std::size_t room = 0;
   {
-    const std::lock_guard lock(mutex_);
-    if (is_stopped_ || is_gone_) return;
+    std::unique_lock lock(mutex_);
+    if (is_stopped_) return;
+    if (is_gone_) {
+      const bool is_to_tell = std::exchange(is_gone_to_tell_, false);
+      lock.unlock();
+      return is_to_tell ? tell_gone() : void();
+    }
     if (is_claiming_) {
       is_woken_ = true;
       return;
@@ -132,6 +139,7 @@ void Dispatcher::Endpoint::on_claimed(std::optional<Claimed> claimed, std::size_
     const std::lock_guard lock(mutex_);
     is_claiming_ = false;
     const MonotonicTime now = world_.clock.monotonic();
+    if (is_gone_) return;  // since the claim was asked for; what it got comes back after its lease
     if (!claimed) return arm(now + limits_.look_again);
     in_flight_ += claimed->deliveries.size();
     in_flight_gauge_.set(static_cast<double>(in_flight_));
@@ -185,7 +193,8 @@ void Dispatcher::Endpoint::on_answer(const LoadedDelivery& delivery, TimePoint b
     has_more = has_more_;
     heed(sign_of(answer), ended);
     breaker_gauge_.set(breaker_.is_open() ? 1 : 0);
-    if (answer.verdict == Answer::Verdict::kDelivered) {
+    // What was under way when another try met a 410 proves nothing.
+    if (answer.verdict == Answer::Verdict::kDelivered && !is_gone_) {
       is_newly_proven = !std::exchange(is_proven_, true);
     }
     is_newly_gone = answer.is_gone && !std::exchange(is_gone_, true);
@@ -210,8 +219,11 @@ void Dispatcher::Endpoint::on_answer(const LoadedDelivery& delivery, TimePoint b
                                      {"outcome", store::name(outcome_of(answer.verdict))},
                                      {"code", answer.code},
                                      {"try", delivery.row.tries + 1}});
-  if (is_newly_gone) report_gone(now);
-  if (is_newly_proven) world_.store.submit(back_command(name_));
+  if (is_newly_gone) {
+    world_.log.error("endpoint_gone", {{"endpoint", name_.text()}});
+    tell_gone();
+  }
+  if (is_newly_proven) tell_back();
   Ending ending{
       .tried = {.delivery = delivery.row.id,
                 .began_at = began_at,
@@ -243,9 +255,24 @@ void Dispatcher::Endpoint::heed(Sign sign, MonotonicTime now) {
   }
 }
 
-void Dispatcher::Endpoint::report_gone(TimePoint now) {
-  world_.log.error("endpoint_gone", {{"endpoint", name_.text()}});
-  world_.store.submit(gone_command(name_, now));
+/// Until it is durable, since nobody else will say why nothing is sent.
+void Dispatcher::Endpoint::tell_gone() {
+  world_.store.submit(
+      gone_command(name_, world_.clock.now(), [self = shared_from_this()](store::Commit outcome) {
+        if (outcome == store::Commit::kDone) return;
+        const std::lock_guard lock(self->mutex_);
+        self->is_gone_to_tell_ = true;
+        self->arm(self->world_.clock.monotonic() + self->limits_.look_again);
+      }));
+}
+
+/// Where it cannot be written, the next one delivered proves the same.
+void Dispatcher::Endpoint::tell_back() {
+  world_.store.submit(back_command(name_, [self = shared_from_this()](store::Commit outcome) {
+    if (outcome == store::Commit::kDone) return;
+    const std::lock_guard lock(self->mutex_);
+    self->is_proven_ = false;
+  }));
 }
 
 void Dispatcher::Endpoint::arm(MonotonicTime when) {

@@ -64,6 +64,7 @@ const Answer kTaken{.verdict = Answer::Verdict::kDelivered, .code = "200"};
 const Answer kBusy{.verdict = Answer::Verdict::kNotDelivered, .code = "503"};
 const Answer kLost{.verdict = Answer::Verdict::kUnknown, .code = "timed_out"};
 const Answer kBadRequest{.verdict = Answer::Verdict::kNotDelivered, .code = "400"};
+const Answer kGone{.verdict = Answer::Verdict::kNotDelivered, .code = "410", .is_gone = true};
 
 class DispatcherTest : public testing::Test {
  protected:
@@ -357,10 +358,7 @@ TEST_F(DispatcherTest, RetryAfterNeverShortensThePause) {
 TEST_F(DispatcherTest, StopsSendingToAnEndpointThatIsGone) {
   events("A", 1);
   start();
-  Answer gone = kBadRequest;
-  gone.code = "410";
-  gone.is_gone = true;
-  answer(gone);
+  answer(kGone);
   pass(24h);
   EXPECT_EQ(open(), "");
   EXPECT_EQ(states(), "ready");
@@ -370,6 +368,71 @@ TEST_F(DispatcherTest, StopsSendingToAnEndpointThatIsGone) {
   start();
   EXPECT_EQ(open(), "A1");
   EXPECT_EQ(disk.deliveries.at(1).tries, 0);
+  answer(kTaken);
+  EXPECT_EQ(disk.incidents.begin()->second.state, store::IncidentState::kResolved);
+}
+
+TEST_F(DispatcherTest, SendsNothingToAnEndpointThatWasGoneBeforeTheClaimCame) {
+  events("A", 2);
+  events("B", 1);
+  start();
+  ASSERT_EQ(open(), "A1 B1");
+  Sent first = std::move(outboxes.at("shop")->front());
+  outboxes.at("shop")->pop_front();
+  first.done(kTaken);
+  ASSERT_TRUE(store->pump());  // A1 has ended, and A2 is being claimed
+  answer(kGone);
+  EXPECT_EQ(open(), "");
+  restart();
+  start();
+  answer(kTaken);
+  pass(DispatcherOptions{}.lease + 1s);
+  EXPECT_EQ(open(), "A2");
+}
+
+// The incident is all that says why nothing is sent.
+TEST_F(DispatcherTest, TellsThatAnEndpointIsGoneUntilThatIsWritten) {
+  events("A", 1);
+  start();
+  int batches = 0;
+  store->set_faults([&] {
+    return ++batches <= 3 ? simulation::CommitFault::kRefused : simulation::CommitFault::kNone;
+  });
+  answer(kGone);
+  EXPECT_TRUE(disk.incidents.empty());
+  pass(DispatcherOptions{}.look_again + 1ms);
+  EXPECT_TRUE(disk.incidents.empty());
+  pass(DispatcherOptions{}.look_again);
+  EXPECT_EQ(disk.incidents.size(), 1U);
+  pass(1h);
+  EXPECT_EQ(batches, 4);
+}
+
+TEST_F(DispatcherTest, TakesALateSuccessForNoProofThatAGoneEndpointIsBack) {
+  events("A", 1);
+  events("B", 1);
+  start();
+  answer(kGone);
+  answer(kTaken);
+  EXPECT_EQ(states(), "ready delivered");
+  ASSERT_EQ(disk.incidents.size(), 1U);
+  EXPECT_EQ(disk.incidents.begin()->second.state, store::IncidentState::kOpen);
+}
+
+TEST_F(DispatcherTest, TellsThatAnEndpointIsBackUntilThatIsWritten) {
+  events("A", 3);
+  start();
+  answer(kGone);
+  restart();
+  start();
+  bool is_refused = false;
+  store->set_faults([&] {
+    return std::exchange(is_refused, true) ? simulation::CommitFault::kNone
+                                           : simulation::CommitFault::kRefused;
+  });
+  answer(kTaken);
+  EXPECT_EQ(disk.incidents.begin()->second.state, store::IncidentState::kOpen);
+  pass(DispatcherOptions{}.lease + 1s);
   answer(kTaken);
   EXPECT_EQ(disk.incidents.begin()->second.state, store::IncidentState::kResolved);
 }
