@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/failpoint.h"
 #include "delivery/breaker.h"
 
 namespace postern::delivery {
@@ -171,6 +172,13 @@ void Dispatcher::Endpoint::send(LoadedDelivery delivery) {
     return sink_;
   }();
   if (!sink) return;  // its lease runs out
+  if (planted_fault("delivered_before_sent")) {
+    world_.store.submit(end_command({.tried = {.delivery = delivery.row.id, .began_at = began_at},
+                                     .lease = delivery.row.lease,
+                                     .decision = {.kind = Decision::Kind::kDelivered},
+                                     .now = began_at},
+                                    [](store::Commit) {}));
+  }
   sink->send(std::move(message),
              [self = shared_from_this(), delivery = std::move(delivery), began_at,
               began](const Answer& answer) { self->on_answer(delivery, began_at, began, answer); });

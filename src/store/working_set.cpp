@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/failpoint.h"
 
 namespace postern::store {
 namespace {
@@ -163,7 +164,8 @@ RowId WorkingSet::add_event(EventRow row) {
 
 void WorkingSet::add_delivery(RowId event, RowId order, std::int64_t sequence,
                               const EndpointName& endpoint, TimePoint due_at) {
-  const bool head = orders_.at(order).endpoints_busy.insert(endpoint).second;
+  const bool head =
+      orders_.at(order).endpoints_busy.insert(endpoint).second || planted_fault("no_order_fence");
   deliveries_.note_new(DeliveryRow{.id = ids_.next(Table::kDeliveries),
                                    .event = event,
                                    .order = order,

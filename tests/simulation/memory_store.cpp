@@ -57,9 +57,10 @@ class Mortal final : public store::Command {
 
 class MemoryStore::EngineImpl final : public store::Engine, public store::RowIds {
  public:
-  EngineImpl(MemoryDisk& disk, MemoryStoreOptions::Dedupe dedupe, std::shared_ptr<bool> crashed)
+  EngineImpl(MemoryDisk& disk, const MemoryStoreOptions& options, std::shared_ptr<bool> crashed)
       : disk_(disk),
-        hides_facts_(dedupe == MemoryStoreOptions::Dedupe::kCheckThenAct ||
+        outbox_(options.outbox),
+        hides_facts_(options.dedupe == MemoryStoreOptions::Dedupe::kCheckThenAct ||
                      planted_fault("check_then_act")),
         crashed_(std::move(crashed)),
         last_ids_{last_id(disk.attempts),  last_id(disk.orders), last_id(disk.facts),
@@ -112,10 +113,7 @@ class MemoryStore::EngineImpl final : public store::Engine, public store::RowIds
       POSTERN_RETURN_IF_ERROR(insert(disk_.events_by_sequence, {row.order, row.sequence}, row.id));
       POSTERN_RETURN_IF_ERROR(insert(disk_.events, row.id, row));
     }
-    for (const store::DeliveryRow& row : writes.deliveries) {
-      POSTERN_RETURN_IF_ERROR(insert(disk_.deliveries, row.id, row));
-      index(disk_.deliveries_by_order, row.order, row.id);
-    }
+    POSTERN_RETURN_IF_ERROR(write_outbox(writes));
     POSTERN_RETURN_IF_ERROR(write_deliveries(writes));
     for (const store::AuditRow& row : writes.audit) {
       POSTERN_RETURN_IF_ERROR(insert(disk_.audit, row.id, row));
@@ -364,6 +362,20 @@ class MemoryStore::EngineImpl final : public store::Engine, public store::RowIds
     undo_.emplace_back([&pairs, owner, row] { pairs.emplace(owner, row); });
   }
 
+  [[nodiscard]] Result<void> write_outbox(const Writes& writes) {
+    const bool is_late = outbox_ == MemoryStoreOptions::Outbox::kNextTransaction;
+    std::vector<store::DeliveryRow> rows = writes.deliveries;
+    if (is_late) {
+      undo_.emplace_back([this, late = outbox_late_] { outbox_late_ = late; });
+      rows.swap(outbox_late_);
+    }
+    for (const store::DeliveryRow& row : rows) {
+      POSTERN_RETURN_IF_ERROR(insert(disk_.deliveries, row.id, row));
+      index(disk_.deliveries_by_order, row.order, row.id);
+    }
+    return {};
+  }
+
   [[nodiscard]] Result<void> write_deliveries(const Writes& writes) {
     for (const store::DeliveryRow& row : writes.deliveries_changed) {
       store::DeliveryRow& known = disk_.deliveries.at(row.id);
@@ -407,6 +419,8 @@ class MemoryStore::EngineImpl final : public store::Engine, public store::RowIds
   }
 
   MemoryDisk& disk_;
+  const MemoryStoreOptions::Outbox outbox_;
+  std::vector<store::DeliveryRow> outbox_late_;  // only where that fault is planted
   const bool hides_facts_;
   const std::shared_ptr<bool> crashed_;
   std::function<CommitFault()> faults_;
@@ -421,7 +435,7 @@ MemoryStore::MemoryStore(MemoryDisk& disk, MemoryStoreOptions options,
     : disk_(disk),
       options_(options),
       on_failure_(std::move(on_failure)),
-      engine_(std::make_unique<EngineImpl>(disk, options.dedupe, crashed_)) {}
+      engine_(std::make_unique<EngineImpl>(disk, options_, crashed_)) {}
 
 MemoryStore::~MemoryStore() {
   while (pump()) {

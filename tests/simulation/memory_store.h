@@ -63,6 +63,11 @@ struct MemoryStoreOptions {
   /// Plants a guard against doubles that sees nothing of earlier batches, and no unique key behind
   /// it: what a rig has to report.
   enum class Dedupe : unsigned char { kKept, kCheckThenAct } dedupe = Dedupe::kKept;
+  /// Plants deliveries that are written by the transaction after that of their cause: the same.
+  enum class Outbox : unsigned char {
+    kSameTransaction,
+    kNextTransaction
+  } outbox = Outbox::kSameTransaction;
 };
 
 /// A store for one thread: batches are written when `pump` says so, and fail as the simulator says.

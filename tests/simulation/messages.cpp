@@ -10,6 +10,7 @@
 #include "simulate/key_folder.h"
 #include "simulate/plan.h"
 #include "simulate/seeded_random.h"
+#include "tests/simulation/remembering_channel.h"
 
 namespace postern::simulation {
 namespace {
@@ -61,6 +62,12 @@ url = "http://127.0.0.1:9/events"
 insecure_http = true
 secret = "file:webhook.key"
 events = ["order.*"]
+[endpoint.paid]
+kind = "webhook"
+url = "http://127.0.0.1:9/paid"
+insecure_http = true
+secret = "file:webhook.key"
+events = ["order.paid"]
 )";
 
 }  // namespace
@@ -116,6 +123,7 @@ Messages::Messages() {
   make_orders(maker);
   make_forgeries(maker);
   for (PlannedOrder& order : orders_) finish(order);
+  for (auto& [name, channel] : channels_) channel = make_remembering_channel(channel, signed_at_);
 }
 
 void Messages::make_orders(Maker& maker) {
@@ -129,6 +137,7 @@ void Messages::make_orders(Maker& maker) {
   add(must(alipay.payment(plan, maker.sending())));
   add(must(alipay.refund(maker.refund(Platform::kAlipay, plan, 1000, 1000), maker.sending())));
   add(must(alipay.refund(maker.refund(Platform::kAlipay, plan, 2000, 3000), maker.sending())));
+  end_story();
 
   // WeChat v3: a payment and two refunds that add up to all of it.
   plan = maker.plan(Platform::kWechatPayV3, "W1", 500);
@@ -136,6 +145,7 @@ void Messages::make_orders(Maker& maker) {
   add(must(wechat.payment(plan, maker.sending())));
   add(must(wechat.refund(maker.refund(Platform::kWechatPayV3, plan, 200, 200), maker.sending())));
   add(must(wechat.refund(maker.refund(Platform::kWechatPayV3, plan, 300, 500), maker.sending())));
+  end_story();
 
   // WeChat v3: one payment of two orders.
   announce("C1", 100, {"wechat"});
@@ -144,6 +154,7 @@ void Messages::make_orders(Maker& maker) {
                             {maker.plan(Platform::kWechatPayV3, "C1", 100),
                              maker.plan(Platform::kWechatPayV3, "C2", 200)}},
                            maker.sending())));
+  end_story();
 
   // WeChat v2: a payment; its refund notice is a hint and has no effect.
   plan = maker.plan(Platform::kWechatPayV2, "V1", 700);
@@ -151,6 +162,7 @@ void Messages::make_orders(Maker& maker) {
   add(must(wechat_v2.payment(plan, maker.sending())));
   add(must(
       wechat_v2.refund(maker.refund(Platform::kWechatPayV2, plan, 700, 700), maker.sending())));
+  end_story();
 
   // Paid by two platforms; the later one is refunded, as it should be.
   announce("D1", 900, {"alipay", "wechat"});
@@ -158,16 +170,19 @@ void Messages::make_orders(Maker& maker) {
   plan = maker.plan(Platform::kWechatPayV3, "D1", 900, 2);
   add(must(wechat.payment(plan, maker.sending())));
   add(must(wechat.refund(maker.refund(Platform::kWechatPayV3, plan, 900, 900), maker.sending())));
+  end_story();
 
   // Closed, then paid all the same.
   plan = maker.plan(Platform::kAlipay, "L1", 300, 60);
   announce("L1", 300, {"alipay"});
   add(must(alipay.close({"L1", plan.payment_id, cny(300), maker.now}, maker.sending())));
   add(must(alipay.payment(plan, maker.sending())));
+  end_story();
 
   // Paid with a wrong sum only.
   announce("Q1", 1000, {"wechat-v2"});
   add(must(wechat_v2.payment(maker.plan(Platform::kWechatPayV2, "Q1", 999), maker.sending())));
+  end_story();
 }
 
 void Messages::make_forgeries(Maker& maker) {
@@ -175,12 +190,26 @@ void Messages::make_forgeries(Maker& maker) {
     for (const Tamper tamper :
          {Tamper::kAmount, Tamper::kSignature, Tamper::kWrongKey, Tamper::kOtherApp}) {
       const PaymentPlan plan = maker.plan(platform, "Q1", 1000);
+      forgeries_.push_back(messages_.size());
       messages_.push_back({.account = signer->account(),
                            .request = must(signer->payment(plan, maker.sending(tamper))),
                            .genuine = false,
                            .fact_keys = {}});
     }
   }
+}
+
+void Messages::end_story() {
+  Story story;
+  for (std::size_t i = stories_.empty() ? 0 : stories_.back().orders.back() + 1; i < orders_.size();
+       ++i) {
+    story.orders.push_back(i);
+  }
+  for (std::size_t i = stories_.empty() ? 0 : stories_.back().messages.back() + 1;
+       i < messages_.size(); ++i) {
+    story.messages.push_back(i);
+  }
+  stories_.push_back(std::move(story));
 }
 
 void Messages::announce(const std::string& number, std::int64_t minor,

@@ -30,6 +30,11 @@ struct PlannedOrder {
   core::Order expected;
 };
 
+/// Orders that have to do with one another, and the messages about them: by place in the set.
+struct Story {
+  std::vector<std::size_t> orders, messages;
+};
+
 /// Orders and messages of all three platforms: plain payments, refunds single and cumulative, a
 /// combined payment, a close with a late payment, a payment by two platforms, wrong sums,
 /// forgeries. Signing takes a while, so one set serves every run of a process.
@@ -42,11 +47,13 @@ class Messages {
   [[nodiscard]] TimePoint signed_at() const { return signed_at_; }
   [[nodiscard]] const std::vector<Message>& all() const { return messages_; }
   [[nodiscard]] const std::vector<PlannedOrder>& orders() const { return orders_; }
-  [[nodiscard]] std::size_t distinct_facts() const { return facts_.size(); }
+  [[nodiscard]] const std::vector<Story>& stories() const { return stories_; }
+  /// The places of those that are not genuine.
+  [[nodiscard]] const std::vector<std::size_t>& forgeries() const { return forgeries_; }
   [[nodiscard]] const std::shared_ptr<const ledger::Policy>& policy() const { return policy_; }
   /// The reply by which an account's platform knows that its message was taken.
   [[nodiscard]] const HttpResponse& accepted(const std::string& account) const;
-  /// Shared by all nodes of all runs: a channel keeps nothing between callbacks.
+  /// Shared by all nodes of all runs; they remember what they have found out about a message.
   [[nodiscard]] const ingest::Ingest::Channels& channels() const { return channels_; }
 
  private:
@@ -56,6 +63,8 @@ class Messages {
   void announce(const std::string& number, std::int64_t minor,
                 const std::vector<std::string>& accounts);
   void add(HttpRequest request);
+  /// What was announced and added since the last story is one.
+  void end_story();
   void finish(PlannedOrder& order) const;
 
   TimePoint signed_at_;
@@ -63,6 +72,8 @@ class Messages {
   std::shared_ptr<const ledger::Policy> policy_;
   std::vector<Message> messages_;
   std::vector<PlannedOrder> orders_;
+  std::vector<Story> stories_;
+  std::vector<std::size_t> forgeries_;
   std::map<std::string, core::Fact> facts_;
 };
 

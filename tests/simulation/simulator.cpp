@@ -2,115 +2,124 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <set>
 
-#include "base/failpoint.h"
-#include "base/log.h"
-#include "base/metrics.h"
 #include "core/event.h"
-#include "ingest/ingest.h"
+#include "delivery/commands.h"
+#include "tests/simulation/journal.h"
 #include "tests/simulation/memory_store.h"
+#include "tests/simulation/node.h"
+#include "tests/simulation/receiver.h"
+#include "tests/simulation/weather.h"
+#include "tests/simulation/witness.h"
 #include "tests/simulation/world.h"
 
 namespace postern::simulation {
 namespace {
 
+using std::chrono::hours;
 using std::chrono::milliseconds;
+using std::chrono::minutes;
 
-/// How hard this run is, drawn from its seed: "one in n", zero for never.
-struct Weather {
-  std::uint64_t copy, reply_lost, refused, unknown, crash;
-  std::size_t batch_max;
+/// By then everything is over once the faults have stopped: the longest pause of the schedule and
+/// the longest Retry-After are shorter than a day and a half.
+constexpr milliseconds kCalmMax = hours(72);
+constexpr std::uint64_t kStepsMax = 200'000;
 
-  [[nodiscard]] static Weather draw(Dice& dice) {
-    const auto one_of = [&](std::initializer_list<std::uint64_t> values) {
-      return *(values.begin() + dice.below(values.size()));
-    };
-    return {.copy = one_of({0, 2, 3, 10}),
-            .reply_lost = one_of({0, 3, 10}),
-            .refused = one_of({0, 4, 15}),
-            .unknown = one_of({0, 4, 15}),
-            .crash = one_of({0, 5, 20}),
-            .batch_max = one_of({1, 2, 5, 256})};
+/// What one run is about: a story or a few, so that runs are short and unlike each other.
+struct Plot {
+  std::vector<std::size_t> orders, messages;
+};
+
+[[nodiscard]] Plot draw_plot(const Messages& messages, Dice& dice) {
+  Plot plot;
+  const std::size_t all = messages.stories().size();
+  const std::size_t first = dice.below(all);
+  const std::size_t count = dice.one_in(50) ? all : 1 + dice.below(2);
+  for (std::size_t i = 0; i < count; ++i) {
+    const Story& story = messages.stories()[(first + i) % all];
+    plot.orders.insert(plot.orders.end(), story.orders.begin(), story.orders.end());
+    plot.messages.insert(plot.messages.end(), story.messages.begin(), story.messages.end());
   }
-};
-
-/// One process: what is lost when it dies.
-struct Node {
-  Node(MemoryDisk& disk, MemoryStoreOptions options, const World& world, const Messages& messages)
-      : store(disk, options),
-        ledger(store, world, messages.policy()),
-        ingest(messages.channels(), ledger, world, log, metrics) {}
-  NullLog log;
-  NullMetrics metrics;
-  MemoryStore store;
-  ledger::Ledger ledger;
-  ingest::Ingest ingest;
-};
-
-[[nodiscard]] MemoryStoreOptions store_options(const Weather& weather) {
-  return {.batch_max = weather.batch_max,
-          .dedupe = planted_fault("check_then_act") ? MemoryStoreOptions::Dedupe::kCheckThenAct
-                                                    : MemoryStoreOptions::Dedupe::kKept};
+  plot.messages.push_back(messages.forgeries()[dice.below(messages.forgeries().size())]);
+  return plot;
 }
 
 class Run {
  public:
-  Run(const Messages& messages, std::uint64_t seed)
+  Run(const Messages& messages, std::uint64_t seed, Tracing tracing)
       : messages_(messages),
         world_(messages.signed_at()),
         dice_(seed),
         weather_(Weather::draw(dice_)),
-        acked_(messages.all().size()) {
+        plot_(draw_plot(messages, dice_)),
+        acked_(messages.all().size()),
+        journal_(world_, report_, tracing),
+        witness_(disk_, world_, weather_, journal_) {
     report_.seed = seed;
+    for (std::size_t i = 0; i < kEndpoints; ++i) {
+      receivers_[i] = std::make_unique<Receiver>(i, weather_.endpoints[i], world_, dice_, witness_);
+    }
   }
 
   Report go() {
     start_node();
-    for (std::size_t i = 0; i < messages_.all().size(); ++i) {
-      world_.after(dice_.within(kFaultyPhase / 2), [this, i] { send(i); });
-    }
-    for (std::size_t i = 0; i < messages_.orders().size(); ++i) {
-      world_.after(dice_.within(kFaultyPhase), [this, i] { register_order(i); });
-    }
-    world_.after(milliseconds{1}, [this] { pump(); });
-    world_.after(milliseconds{50}, [this] { perhaps_crash(); });
+    plan();
     while (!finished() && report_.findings.empty()) {
-      if (world_.steps() > kStepsMax) {
-        find("not everything was acked although the faults had stopped");
+      if (world_.steps() > kStepsMax || world_.elapsed() > weather_.faulty_for + kCalmMax) {
+        journal_.find("not everything was acked and delivered although the faults had stopped");
         break;
       }
       world_.step();
+      arrange_pump();
     }
     if (report_.findings.empty()) check_end();
     report_.steps = world_.steps();
+    report_.tries = witness_.tries();
     return std::move(report_);
   }
 
  private:
-  // Everything happens within WeChat Pay's freshness window of 300 s.
-  static constexpr milliseconds kFaultyPhase{60'000};
-  static constexpr std::uint64_t kStepsMax = 200'000;
-
-  [[nodiscard]] bool faulty() const { return world_.now() < messages_.signed_at() + kFaultyPhase; }
-  void note(std::string_view what, std::size_t which = 0) {
-    report_.trace +=
-        fmt::format("{} {} {}\n", world_.now().time_since_epoch().count(), what, which);
+  /// Asks for everything that happens by itself.
+  void plan() {
+    for (const std::size_t i : plot_.messages) {
+      world_.after(dice_.within(weather_.sending_for), [this, i] { send(i); });
+    }
+    for (const std::size_t i : plot_.orders) {
+      world_.after(dice_.within(weather_.sending_for * 2), [this, i] { register_order(i); });
+    }
+    for (std::size_t i = 0; i < weather_.wishes; ++i) {
+      world_.after(dice_.within(weather_.faulty_for), [this] { wish(); });
+    }
+    for (std::size_t i = 0; i < weather_.clock_steps; ++i) {
+      world_.after(dice_.within(weather_.faulty_for), [this] { step_clock(); });
+    }
+    if (weather_.crash > 0) world_.after(milliseconds{50}, [this] { perhaps_crash(); });
+    world_.after(weather_.faulty_for, [this] { calm(); });
+    world_.after(weather_.faulty_for + weather_.look_again + minutes(1), [this] { mend(); });
   }
-  void find(std::string finding) {
-    note(finding);
-    report_.findings.push_back(std::move(finding));
-  }
 
+  [[nodiscard]] bool faulty() const { return world_.elapsed() < weather_.faulty_for; }
   void start_node() {
-    node_ = std::make_unique<Node>(disk_, store_options(weather_), world_, messages_);
-    node_->store.set_faults([this] { return draw_fault(); });
-    note("start");
+    journal_.note("start");
+    witness_.process_started();
+    node_ = std::make_unique<Node>(disk_, weather_, world_, dice_, messages_, receivers_,
+                                   [this] { return draw_fault(); });
   }
 
   [[nodiscard]] CommitFault draw_fault() {
-    if (!faulty()) return CommitFault::kNone;
+    const CommitFault fault = faulty() ? draw_any_fault() : CommitFault::kNone;
+    if (fault != CommitFault::kNone) {
+      journal_.note("commit fault", static_cast<std::size_t>(fault));
+      witness_.disturbed();
+    }
+    return fault;
+  }
+
+  [[nodiscard]] CommitFault draw_any_fault() {
     if (dice_.one_in(weather_.refused)) {
       ++report_.commits_refused;
       return CommitFault::kRefused;
@@ -126,48 +135,76 @@ class Run {
   }
 
   void crash() {
-    note("crash");
+    journal_.note("crash");
     ++report_.crashes;
-    node_->store.crash();
+    node_->crash();
+    end_node();
+  }
+
+  /// An orderly stop, as by an upgrade.
+  void restart() {
+    journal_.note("stop");
+    ++report_.restarts;
+    node_->stop();
+    end_node();
+  }
+
+  void end_node() {
     node_.reset();
-    world_.after(dice_.within(milliseconds{2'000}), [this] { start_node(); });
+    witness_.process_ended();
+    world_.after(dice_.within(weather_.restart_max), [this] { start_node(); });
   }
 
   void perhaps_crash() {
     if (!faulty()) return;
-    if (node_ && dice_.one_in(weather_.crash)) crash();
-    world_.after(milliseconds{500} + dice_.within(milliseconds{2'000}),
+    if (node_ && dice_.one_in(weather_.crash)) {
+      dice_.one_in(3) ? restart() : crash();
+    }
+    world_.after(weather_.crash_pause / 4 + dice_.within(weather_.crash_pause),
                  [this] { perhaps_crash(); });
   }
 
-  void pump() {
-    if (node_) {
-      node_->store.pump();
-      // A store in doubt refuses everything, and the process exits to be started again.
-      if (!node_->store.healthy()) crash();
-    }
+  /// Has the store write soon, where there is something to write.
+  void arrange_pump() {
+    if (!node_ || is_pump_asked_ || node_->store().queued() == 0) return;
+    is_pump_asked_ = true;
     world_.after(milliseconds{1} + dice_.within(milliseconds{40}), [this] { pump(); });
   }
 
+  void pump() {
+    is_pump_asked_ = false;
+    if (!node_) return;
+    journal_.note("batch of", node_->store().queued());
+    node_->store().pump();
+    // A store in doubt refuses everything, and the process exits to be started again.
+    if (!node_->store().healthy()) crash();
+  }
+
+  /// The platform sends until it hears that the message was taken.
   void send(std::size_t i) {
-    if (acked_[i] && !dice_.one_in(3)) return;
-    const Message& message = messages_.all()[i];
+    deliver(i);
+    if (faulty() && dice_.one_in(weather_.copy)) copy_later(i);
+    if (!messages_.all()[i].genuine) return;
+    world_.after(weather_.resend_pause / 10 + dice_.within(weather_.resend_pause), [this, i] {
+      if (!acked_[i]) send(i);
+    });
+  }
+
+  void copy_later(std::size_t i) {
+    world_.after(dice_.within(weather_.resend_pause * 2), [this, i] {
+      deliver(i);
+      if (faulty() && dice_.one_in(weather_.copy)) copy_later(i);
+    });
+  }
+
+  void deliver(std::size_t i) {
     ++report_.sends;
-    note("send", i);
-    if (node_) {
-      node_->ingest.handle(message.request, [this, i](HttpResponse response) {
-        const bool lost = faulty() && dice_.one_in(weather_.reply_lost);
-        if (accepted(i, response)) on_ack(i, lost);
-      });
-    }
-    if (message.genuine || dice_.one_in(2)) {
-      world_.after(milliseconds{1'000} + dice_.within(milliseconds{9'000}), [this, i] {
-        if (!acked_[i] && messages_.all()[i].genuine) send(i);
-      });
-    }
-    if (faulty() && dice_.one_in(weather_.copy)) {
-      world_.after(dice_.within(milliseconds{20'000}), [this, i] { send(i); });
-    }
+    journal_.note("send", i);
+    if (!node_) return;
+    node_->ingest().handle(messages_.all()[i].request, [this, i](HttpResponse response) {
+      const bool lost = faulty() && dice_.one_in(weather_.reply_lost);
+      if (accepted(i, response)) on_ack(i, lost);
+    });
   }
 
   [[nodiscard]] bool accepted(std::size_t i, const HttpResponse& response) const {
@@ -177,13 +214,13 @@ class Run {
 
   /// P1: an ack means that the facts are durable now, whether or not the platform hears it.
   void on_ack(std::size_t i, bool lost) {
-    note(lost ? "ack lost" : "ack", i);
+    journal_.note(lost ? "ack lost" : "ack", i);
     ++report_.acks;
     const Message& message = messages_.all()[i];
-    if (!message.genuine) find(fmt::format("forged message {} was acked", i));
+    if (!message.genuine) journal_.find(fmt::format("forged message {} was acked", i));
     for (const std::string& key : message.fact_keys) {
       if (!disk_.facts_by_key.contains(key)) {
-        find(fmt::format("message {} was acked but its fact {} is not durable", i, key));
+        journal_.find(fmt::format("message {} was acked but its fact {} is not durable", i, key));
       }
     }
     if (!lost) acked_[i] = true;
@@ -191,85 +228,164 @@ class Run {
 
   void register_order(std::size_t i) {
     const auto again = [this, i] {
-      world_.after(milliseconds{500} + dice_.within(milliseconds{2'000}),
+      world_.after(weather_.resend_pause / 10 + dice_.within(weather_.resend_pause / 5),
                    [this, i] { register_order(i); });
     };
     if (!node_) return again();
-    note("register", i);
+    journal_.note("register", i);
     auto answered = std::make_shared<bool>(false);
-    node_->ledger.register_order(
-        messages_.orders()[i].registering, [this, i, answered, again](auto registered) {
-          *answered = true;
-          if (registered) {
-            registered_.insert(i);
-          } else if (registered.error().error_class == ErrorClass::kRetryable) {
-            again();
-          } else {
-            find(fmt::format("registering order {} failed: {}", i, registered.error().code));
-          }
-        });
-    // A node that dies answers nothing: ask again, as a merchant would.
+    node_->ledger().register_order(messages_.orders()[i].registering, [this, i, answered,
+                                                                       again](auto registered) {
+      *answered = true;
+      if (registered) {
+        registered_.insert(i);
+      } else if (registered.error().error_class == ErrorClass::kRetryable) {
+        again();
+      } else {
+        journal_.find(fmt::format("registering order {} failed: {}", i, registered.error().code));
+      }
+    });
+    // A process that dies answers nothing: ask again, as a merchant would.
     world_.after(milliseconds{5'000}, [answered, again] {
       if (!*answered) again();
     });
   }
 
+  /// The operator retries or cancels some delivery, as the admin API does it.
+  void wish() {
+    if (!node_ || disk_.deliveries.empty()) return;
+    const auto at = std::next(disk_.deliveries.begin(),
+                              static_cast<std::ptrdiff_t>(dice_.below(disk_.deliveries.size())));
+    const auto what = dice_.one_in(3) ? delivery::Wish::kCancel : delivery::Wish::kRetry;
+    ++report_.wishes;
+    journal_.note(what == delivery::Wish::kCancel ? "cancel" : "retry",
+                  static_cast<std::size_t>(at->first));
+    witness_.on_wish(at->first, what);
+    node_->store().submit(delivery::wish_command(at->first, what, {.name = "owner", .peer = {}},
+                                                 disk_.tag, world_.now(),
+                                                 [this](Result<delivery::Wished> wished) {
+                                                   if (wished == delivery::Wished::kDone)
+                                                     node_->dispatcher().wake();
+                                                 }));
+  }
+
+  void step_clock() {
+    const milliseconds by = dice_.within(weather_.clock_step_max * 2) - weather_.clock_step_max;
+    journal_.note(by < milliseconds(0) ? "clock back" : "clock ahead",
+                  static_cast<std::size_t>(std::abs(by.count())));
+    witness_.disturbed();
+    world_.step_clock(by);
+  }
+
+  void calm() {
+    journal_.note("calm");
+    witness_.faults_stopped();
+    for (const auto& receiver : receivers_) receiver->calm();
+  }
+
+  /// What answered 410 is mended, and the process started anew.
+  void mend() {
+    is_mended_ = true;
+    if (!node_) return;
+    bool is_gone = false;
+    const auto standings = node_->dispatcher().standings();
+    for (std::size_t i = 0; i < kEndpoints; ++i) {
+      if (!standings.at(kEndpointNames[i]).gone) continue;
+      is_gone = true;
+      witness_.check_gone(i);
+    }
+    if (is_gone) restart();
+  }
+
   [[nodiscard]] bool finished() const {
-    if (faulty() || registered_.size() < messages_.orders().size()) return false;
-    for (std::size_t i = 0; i < acked_.size(); ++i) {
+    if (!is_mended_ || !node_ || registered_.size() < plot_.orders.size()) return false;
+    for (const std::size_t i : plot_.messages) {
       if (messages_.all()[i].genuine && !acked_[i]) return false;
     }
-    return true;
+    return node_->store().queued() == 0 &&
+           std::ranges::none_of(disk_.deliveries, [](const auto& entry) {
+             return entry.second.state == store::DeliveryState::kReady ||
+                    entry.second.state == store::DeliveryState::kWaiting;
+           });
   }
 
   void check_end() {
     MemoryStore store(disk_);
     const std::unique_ptr<store::Reader> reader = store.reader().value();
-    for (std::size_t i = 0; i < messages_.orders().size(); ++i) check_order(*reader, i);
-    const store::Totals totals = reader->totals().value();
-    if (static_cast<std::size_t>(totals.facts) != messages_.distinct_facts()) {
-      find(fmt::format("{} facts where {} were told", totals.facts, messages_.distinct_facts()));
+    for (const std::size_t i : plot_.orders) check_order(*reader, i);
+    std::set<std::string> told;
+    for (const std::size_t i : plot_.messages) {
+      const Message& message = messages_.all()[i];
+      if (message.genuine) told.insert(message.fact_keys.begin(), message.fact_keys.end());
     }
-    if (totals.deliveries != totals.events) {  // P6: one endpoint takes every event
-      find(fmt::format("{} events but {} deliveries", totals.events, totals.deliveries));
+    if (disk_.facts.size() != told.size()) {
+      journal_.find(fmt::format("{} facts where {} were told", disk_.facts.size(), told.size()));
+    }
+    witness_.check_end();
+    for (const auto& [id, row] : disk_.deliveries) {
+      report_.delivered += row.state == store::DeliveryState::kDelivered ? 1 : 0;
+      report_.dead += row.state == store::DeliveryState::kDead ? 1 : 0;
+      report_.cancelled += row.state == store::DeliveryState::kCancelled ? 1 : 0;
     }
   }
 
   void check_order(store::Reader& reader, std::size_t i) {
     const PlannedOrder& planned = messages_.orders()[i];
     const auto row = reader.order(planned.registering.key).value();
-    if (!row) return find(fmt::format("order {} is missing", i));
+    if (!row) return journal_.find(fmt::format("order {} is missing", i));
     if (row->state != planned.expected.state || row->paid != planned.expected.paid ||
         row->refunded != planned.expected.refunded) {
-      find(fmt::format("order {} ended as {}, planned was {}", i, core::name(row->state),
-                       core::name(planned.expected.state)));
+      journal_.find(fmt::format("order {} ended as {}, planned was {}", i, core::name(row->state),
+                                core::name(planned.expected.state)));
     }
     std::int64_t sequence = 0;
     int paid = 0;
     for (const store::EventRow& event : reader.events(row->id).value()) {
-      if (event.sequence != ++sequence) find(fmt::format("order {} has a gap in its events", i));
+      if (event.sequence != ++sequence)
+        journal_.find(fmt::format("order {} has a gap in its events", i));
       paid += event.type == core::EventType::kPaid ? 1 : 0;
     }
     if (paid != (planned.expected.paid ? 1 : 0)) {
-      find(fmt::format("order {} was told as paid {} times", i, paid));
+      journal_.find(fmt::format("order {} was told as paid {} times", i, paid));
     }
   }
 
   const Messages& messages_;
   World world_;
   Dice dice_;
-  Weather weather_;
+  const Weather weather_;
+  const Plot plot_;
   MemoryDisk disk_;
-  std::unique_ptr<Node> node_;
   std::vector<bool> acked_;
   std::set<std::size_t> registered_;
   Report report_;
+  Journal journal_;
+  Witness witness_;
+  Receivers receivers_;
+  std::unique_ptr<Node> node_;
+  bool is_pump_asked_ = false;
+  bool is_mended_ = false;
 };
 
 }  // namespace
 
-Report simulate(const Messages& messages, std::uint64_t seed) {
-  return Run(messages, seed).go();
+void Report::add(const Report& other) {
+  steps += other.steps;
+  sends += other.sends;
+  acks += other.acks;
+  crashes += other.crashes;
+  restarts += other.restarts;
+  commits_unknown += other.commits_unknown;
+  commits_refused += other.commits_refused;
+  tries += other.tries;
+  delivered += other.delivered;
+  dead += other.dead;
+  cancelled += other.cancelled;
+  wishes += other.wishes;
+}
+
+Report simulate(const Messages& messages, std::uint64_t seed, Tracing tracing) {
+  return Run(messages, seed, tracing).go();
 }
 
 }  // namespace postern::simulation

@@ -1,10 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <utility>
+#include <vector>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -13,24 +14,31 @@
 namespace postern::simulation {
 
 /// Time that moves only from event to event. One thread, no sleeping.
-class World final : public Clock {
+class World final : public Clock, public Timers {
  public:
-  explicit World(TimePoint start) : now_(start) {}
+  explicit World(TimePoint start) : start_(start) {}
 
-  [[nodiscard]] TimePoint now() const override { return now_; }
-  [[nodiscard]] MonotonicTime monotonic() const override { return now_.time_since_epoch(); }
+  /// The wall clock, which `step_clock` sets.
+  [[nodiscard]] TimePoint now() const override { return start_ + elapsed_ + clock_ahead_; }
+  [[nodiscard]] MonotonicTime monotonic() const override { return elapsed_; }
+  [[nodiscard]] std::chrono::milliseconds elapsed() const { return elapsed_; }
+  /// Sets the wall clock forward, or back; what runs later runs as late as it would have.
+  void step_clock(std::chrono::milliseconds by) { clock_ahead_ += by; }
 
   /// Runs `event` after `delay`; events of the same moment run in the order they were asked for.
-  void after(std::chrono::milliseconds delay, std::function<void()> event) {
-    events_.emplace(std::pair(now_ + delay, ++asked_), std::move(event));
+  void after(std::chrono::milliseconds delay, std::move_only_function<void()> event) override {
+    events_.push_back({elapsed_ + delay, ++asked_, std::move(event)});
+    std::ranges::push_heap(events_, Later());
   }
 
   /// Runs the next event. False where there is none.
   bool step() {
     if (events_.empty()) return false;
-    auto node = events_.extract(events_.begin());
-    now_ = node.key().first;
-    node.mapped()();
+    std::ranges::pop_heap(events_, Later());
+    Event next = std::move(events_.back());
+    events_.pop_back();
+    elapsed_ = next.at;
+    next.run();
     ++steps_;
     return true;
   }
@@ -38,10 +46,23 @@ class World final : public Clock {
   [[nodiscard]] std::uint64_t steps() const { return steps_; }
 
  private:
-  TimePoint now_;
+  struct Event {
+    std::chrono::milliseconds at;
+    std::uint64_t asked;
+    std::move_only_function<void()> run;
+  };
+  struct Later {
+    bool operator()(const Event& a, const Event& b) const {
+      return std::pair(a.at, a.asked) > std::pair(b.at, b.asked);
+    }
+  };
+
+  const TimePoint start_;
+  std::chrono::milliseconds elapsed_{0};
+  std::chrono::milliseconds clock_ahead_{0};
   std::uint64_t asked_ = 0;
   std::uint64_t steps_ = 0;
-  std::map<std::pair<TimePoint, std::uint64_t>, std::function<void()>> events_;
+  std::vector<Event> events_;  // a heap
 };
 
 /// The run's only source of chance: the same seed gives the same run, to the byte.
@@ -58,6 +79,10 @@ class Dice final : public Random {
     return draw() % bound;
   }
   [[nodiscard]] bool one_in(std::uint64_t n) { return n != 0 && below(n) == 0; }
+  template <class T>
+  [[nodiscard]] T one_of(std::initializer_list<T> values) {
+    return *(values.begin() + below(values.size()));
+  }
   [[nodiscard]] std::chrono::milliseconds within(std::chrono::milliseconds limit) {
     return std::chrono::milliseconds{below(static_cast<std::uint64_t>(limit.count()) + 1)};
   }
