@@ -58,12 +58,12 @@ function(postern_add_gtest target)
   set_tests_properties(${target} PROPERTIES TIMEOUT 1200)
 endfunction()
 
-# postern_test(<room> [LIBRARIES <target>...])
+# postern_test(<room> [LIBRARIES <target>...] [SOURCES <source>...] [ARGUMENTS <argument>...])
 #
 # One test binary a room, from tests/<room>/*_test.cpp, linked with that room alone, so that a
 # missing dependency shows up here and is not hidden by a neighbour.
 function(postern_test room)
-  cmake_parse_arguments(TEST "" "" "LIBRARIES;SOURCES" ${ARGN})
+  cmake_parse_arguments(TEST "" "" "LIBRARIES;SOURCES;ARGUMENTS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${room}/*.cpp)
   if(NOT sources)
     return()
@@ -74,5 +74,5 @@ function(postern_test room)
   target_link_libraries(${room}_test PRIVATE postern_${room} ${TEST_LIBRARIES} postern_flags
     GTest::gtest GTest::gmock GTest::gtest_main)
   postern_precompile(${room}_test <gtest/gtest.h>)
-  postern_add_gtest(${room}_test)
+  postern_add_gtest(${room}_test ${TEST_ARGUMENTS})
 endfunction()

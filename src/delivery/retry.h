@@ -18,7 +18,7 @@ namespace postern::delivery {
 struct RetrySchedule {
   std::vector<std::chrono::milliseconds> delays = defaults();
   /// What an endpoint's Retry-After may ask for at most.
-  std::chrono::milliseconds retry_after_max = std::chrono::hours(24);
+  std::chrono::milliseconds retry_after_max = std::chrono::hours(1);
 
   /// Fifteen tries in three days: 5 s, 30 s, 2 min, 10 min, 30 min, 1 h, 2 h, 4 h, 8 h, then every
   /// 12 h.
