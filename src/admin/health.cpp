@@ -13,6 +13,8 @@ namespace json = boost::json;
   switch (readiness) {
     case Readiness::kReady:
       return json_reply(200, json::object({{"ready", true}}));
+    case Readiness::kDiskLow:
+      return error_reply(503, "disk_low", "the disk is almost full: nothing is taken");
     case Readiness::kStopping:
       return error_reply(503, "stopping", "the daemon is shutting down");
     case Readiness::kStoreFailed:

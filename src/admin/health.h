@@ -7,7 +7,7 @@
 namespace postern::admin {
 
 /// Whether callbacks can be recorded now.
-enum class Readiness : unsigned char { kReady, kStopping, kStoreFailed };
+enum class Readiness : unsigned char { kReady, kDiskLow, kStopping, kStoreFailed };
 
 /// Must not block. @thread any
 using ReadinessProbe = std::function<Readiness()>;

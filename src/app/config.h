@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -49,6 +50,7 @@ struct Config {
   ServerConfig server;
   AdminConfig admin;
   std::filesystem::path store_file;
+  std::uint64_t store_min_free = 0;  ///< bytes; below, callbacks are put off; zero: never
   LogConfig log;
   std::vector<MerchantName> merchants;  ///< those declared, and "default"
   std::vector<AccountConfig> accounts;  ///< by name, at least one

@@ -55,6 +55,7 @@ Result<void> Daemon::start_parts() {
         dispatcher_->wake();
         admin_api_->written();
       });
+  make_watermark();
   const admin::Accounts infos = config_.account_infos();
   ingest_ = std::make_unique<ingest::Ingest>(take_channels(config_.accounts), *ledger_, world.clock,
                                              world.log, world.metrics);
@@ -70,7 +71,7 @@ Result<void> Daemon::start_parts() {
                       .standings = [this] { return dispatcher_->standings(); },
                       .key = config_.admin.api_key,
                       .metrics = world.metrics,
-                      .readiness = [this] { return readiness_.load(); },
+                      .readiness = [this] { return readiness(); },
                       .exposition = [this] { return exposition(); }});
   POSTERN_RETURN_IF_ERROR(start_admin());
   for (const http::ListenAddress& address : config_.server.listen) {
@@ -86,6 +87,42 @@ Result<void> Daemon::start_parts() {
                                   {"endpoints", config_.endpoints.size()},
                                   {"store", store_->tag()}});
   return {};
+}
+
+void Daemon::make_watermark() {
+  folder_space_ =
+      std::make_unique<FolderSpace>(std::filesystem::absolute(config_.store_file).parent_path());
+  DiskSpace& space = world_.disk_space != nullptr ? *world_.disk_space : *folder_space_;
+  watermark_ = std::make_unique<DiskWatermark>(
+      config_.store_min_free, DiskWatermark::World{space, *timers_, world_.log, world_.metrics},
+      [this](DiskWatermark::Level level) { on_disk(level); });
+  watermark_->start();
+  // What an earlier run has raised.
+  if (watermark_->level() == DiskWatermark::Level::kEnough) on_disk(DiskWatermark::Level::kEnough);
+}
+
+void Daemon::on_disk(DiskWatermark::Level level) {
+  const auto ignored = [](const Result<void>& /*the log line stands*/) {};
+  const std::string subject = "store";
+  switch (level) {
+    case DiskWatermark::Level::kLow:
+      ledger_->set_intake(ledger::Ledger::Intake::kPutOff);
+      return ledger_->report({.kind = core::IncidentKind::kDiskLow,
+                              .subject = subject,
+                              .detail = "The store's file system is almost full. Callbacks and "
+                                        "registrations are put off, deliveries go on. Make room: "
+                                        "it resumes by itself."},
+                             ignored);
+    case DiskWatermark::Level::kEnough:
+      ledger_->set_intake(ledger::Ledger::Intake::kOpen);
+      return ledger_->resolve(core::IncidentKind::kDiskLow, subject, ignored);
+  }
+}
+
+admin::Readiness Daemon::readiness() const {
+  const admin::Readiness own = readiness_;
+  const bool is_low = watermark_->level() == DiskWatermark::Level::kLow;
+  return own == admin::Readiness::kReady && is_low ? admin::Readiness::kDiskLow : own;
 }
 
 /// A paused endpoint has no sink: what it is owed stays in the store.

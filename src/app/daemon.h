@@ -9,9 +9,11 @@
 
 #include "app/admin_api.h"
 #include "app/config.h"
+#include "app/disk_watermark.h"
 #include "app/prometheus_metrics.h"
 #include "app/wake_up.h"
 #include "base/clock.h"
+#include "base/disk_space.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/thread_timers.h"
@@ -45,6 +47,8 @@ class Daemon {
     PrometheusMetrics& metrics;
     /// How many log lines were dropped so far.
     std::function<std::uint64_t()> log_lines_dropped = [] { return std::uint64_t{0}; };
+    /// Of the store's file system; nullptr: the host's.
+    DiskSpace* disk_space = nullptr;
   };
   enum class End : unsigned char { kStopped, kStoreFailed };
 
@@ -69,6 +73,10 @@ class Daemon {
   [[nodiscard]] Result<void> start_parts();
   [[nodiscard]] Result<void> start_admin();
   [[nodiscard]] Result<void> make_dispatcher();
+  void make_watermark();
+  /// Puts intake off, or opens it again, and tells the operator.
+  void on_disk(DiskWatermark::Level level);
+  [[nodiscard]] admin::Readiness readiness() const;
   void fail(const Error& error);
   void stop(std::chrono::milliseconds limit);
   [[nodiscard]] std::string exposition();
@@ -87,6 +95,8 @@ class Daemon {
   std::unique_ptr<delivery::Dispatcher> dispatcher_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<ledger::Ledger> ledger_;
+  std::unique_ptr<FolderSpace> folder_space_;
+  std::unique_ptr<DiskWatermark> watermark_;
   std::unique_ptr<ingest::Ingest> ingest_;
   std::unique_ptr<AdminApi> admin_api_;
   std::unique_ptr<http::Server> admin_server_;

@@ -231,6 +231,8 @@ std::string_view name(IncidentKind kind) {
       return "delivery_dead";
     case IncidentKind::kEndpointGone:
       return "endpoint_gone";
+    case IncidentKind::kDiskLow:
+      return "disk_low";
   }
   return "";
 }

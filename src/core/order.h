@@ -48,6 +48,7 @@ enum class IncidentKind : unsigned char {
   kPartLeftOut,       ///< by ingest: a part of a combined callback is not ours, or malformed
   kDeliveryDead,      ///< by delivery: every try of the schedule failed
   kEndpointGone,      ///< by delivery: the endpoint said it takes nothing any more (410)
+  kDiskLow,           ///< by the daemon: too little room to take callbacks
 };
 
 /// One reason to look, as the fold sees it: equal reasons are equal values.

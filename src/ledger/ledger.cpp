@@ -111,21 +111,51 @@ class ReportCommand final : public store::Command {
   Promised<void> promised_;
 };
 
+class ResolveCommand final : public store::Command {
+ public:
+  ResolveCommand(core::IncidentKind kind, std::string subject,
+                 std::move_only_function<void(Result<void>)> done)
+      : kind_(kind), subject_(std::move(subject)), promised_(std::move(done)) {}
+
+  store::KeySet keys() const override { return {}; }
+  void plan(store::WorkingSet& working) override {
+    working.resolve_incident(kind_, subject_);
+    promised_.set({});
+  }
+  void finish(store::Commit outcome) noexcept override { promised_.settle(outcome); }
+
+ private:
+  core::IncidentKind kind_;
+  std::string subject_;
+  Promised<void> promised_;
+};
+
+[[nodiscard]] std::unexpected<Error> put_off() {
+  return retryable("disk_low", "the disk is almost full: nothing is taken until there is room");
+}
+
 }  // namespace
 
 void Ledger::record(Recording recording, std::move_only_function<void(Result<Recorded>)> done) {
+  if (intake_ == Intake::kPutOff) return done(put_off());
   store_.submit(std::make_unique<RecordCommand>(policy_, std::move(recording), clock_.now(),
                                                 on_written_, std::move(done)));
 }
 
 void Ledger::register_order(Registering order,
                             std::move_only_function<void(Result<Registered>)> done) {
+  if (intake_ == Intake::kPutOff) return done(put_off());
   store_.submit(std::make_unique<RegisterCommand>(policy_, std::move(order), clock_.now(),
                                                   on_written_, std::move(done)));
 }
 
 void Ledger::report(Report report, std::move_only_function<void(Result<void>)> done) {
   store_.submit(std::make_unique<ReportCommand>(std::move(report), clock_.now(), std::move(done)));
+}
+
+void Ledger::resolve(core::IncidentKind kind, std::string subject,
+                     std::move_only_function<void(Result<void>)> done) {
+  store_.submit(std::make_unique<ResolveCommand>(kind, std::move(subject), std::move(done)));
 }
 
 }  // namespace postern::ledger

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -79,12 +80,21 @@ class Ledger {
 
   /// Raises an incident, or counts it up. @errors kRetryable as `record`
   void report(Report report, std::move_only_function<void(Result<void>)> done);
+  /// Resolves an incident, if there is one. @errors kRetryable as `record`
+  void resolve(core::IncidentKind kind, std::string subject,
+               std::move_only_function<void(Result<void>)> done);
+
+  /// Whether callbacks and orders are taken. While put off, `record` and `register_order` fail at
+  /// once with kRetryable disk_low, and nothing is written. @thread any
+  enum class Intake : unsigned char { kOpen, kPutOff };
+  void set_intake(Intake intake) { intake_ = intake; }
 
  private:
   store::Store& store_;
   const Clock& clock_;
   std::shared_ptr<const Policy> policy_;
   std::shared_ptr<const std::function<void()>> on_written_;
+  std::atomic<Intake> intake_ = Intake::kOpen;
 };
 
 /// The merchant's number of an order that is opened by its first fact.

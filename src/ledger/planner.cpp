@@ -55,6 +55,7 @@ constexpr std::size_t kVariantsMax = 4;
              "effect. The other parts have. Check the sub-merchants listed for the account.";
     case core::IncidentKind::kDeliveryDead:
     case core::IncidentKind::kEndpointGone:
+    case core::IncidentKind::kDiskLow:
       break;  // who raises these tells what to do
   }
   return "";

@@ -70,6 +70,7 @@ TEST_F(ConfigTest, TakesTheSmallestFileWithTheDocumentedDefaults) {
   EXPECT_EQ(config->admin.listen.port, 8080);
   EXPECT_EQ(config->admin.api_key.reveal(), kSecretText);
   EXPECT_EQ(config->store_file, folder_ / "postern.db");
+  EXPECT_EQ(config->store_min_free, 256U << 20);
   EXPECT_EQ(config->log.level, LogLevel::kInfo);
   ASSERT_EQ(config->accounts.size(), 1u);
   const AccountConfig& account = config->accounts[0];
@@ -98,6 +99,7 @@ listen = "127.0.0.1:9090"
 api_key = "env:POSTERN_TEST_SECRET"
 [store]
 url = "sqlite:data/orders.db"
+min_free = "2 GiB"
 [log]
 level = "warning"
 file = "postern.log"
@@ -124,7 +126,7 @@ secret = "env:POSTERN_TEST_SECRET"
 )");
   // The application's own key among the platform's is a mix-up that the channel reports.
   ASSERT_FALSE(config.has_value());
-  EXPECT_NE(config.error().detail.find("postern.toml:27:"), std::string::npos)
+  EXPECT_NE(config.error().detail.find("postern.toml:28:"), std::string::npos)
       << config.error().detail;
 
   folder_.write("private.pem", crypto::PrivateKey::generate()->pem().reveal());
@@ -144,6 +146,7 @@ listen = "127.0.0.1:9090"
 api_key = "env:POSTERN_TEST_SECRET"
 [store]
 url = "sqlite:data/orders.db"
+min_free = "2 GiB"
 [log]
 level = "warning"
 file = "postern.log"
@@ -180,6 +183,7 @@ accounts = ["alipay"]
   EXPECT_EQ(good->server.limits.idle_timeout, std::chrono::seconds(3));
   EXPECT_EQ(good->server.limits.write_timeout, std::chrono::seconds(4));
   EXPECT_EQ(good->store_file, folder_ / "data" / "orders.db");
+  EXPECT_EQ(good->store_min_free, std::uint64_t{2} << 30);
   EXPECT_EQ(good->log.level, LogLevel::kWarning);
   EXPECT_EQ(good->log.file, folder_ / "postern.log");
   EXPECT_EQ(good->accounts[0].sub_merchants, admin::SubMerchants::kListed);
@@ -331,6 +335,12 @@ INSTANTIATE_TEST_SUITE_P(
               "postern.toml:2: [server] body_timeout_ms", "from 100 to 600000"},
         Wrong{"StoreOfAnotherKind", admin_and("[store]\nurl = \"mysql://x\"\n"),
               "postern.toml:4: [store] url", "sqlite:"},
+        Wrong{"StoreMinFreeWithoutUnit", admin_and("[store]\nmin_free = \"1000\"\n"),
+              "postern.toml:4: [store] min_free", "MiB"},
+        Wrong{"StoreMinFreeOfAnotherUnit", admin_and("[store]\nmin_free = \"1 GB\"\n"),
+              "postern.toml:4: [store] min_free", "GiB"},
+        Wrong{"StoreMinFreeAsNumber", admin_and("[store]\nmin_free = 5\n"),
+              "postern.toml:4: [store] min_free", "quotes"},
         Wrong{"StoreWithoutFile", admin_and("[store]\nurl = \"sqlite:\"\n"),
               "postern.toml:4: [store] url", "sqlite:"},
         Wrong{"LogLevel", admin_and("[log]\nlevel = \"verbose\"\n"), "postern.toml:4: [log] level",

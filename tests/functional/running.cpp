@@ -42,11 +42,14 @@ namespace {
 
 }  // namespace
 
-InProcess::InProcess(const Site& site, app::Daemon::Options options)
-    : daemon_(
-          app::Daemon::start(app::load_config(site.config_file()).value(), options,
-                             {.clock = clock_, .random = random_, .log = log_, .metrics = metrics_})
-              .value()) {}
+InProcess::InProcess(const Site& site, app::Daemon::Options options, DiskSpace* disk_space)
+    : daemon_(app::Daemon::start(app::load_config(site.config_file()).value(), options,
+                                 {.clock = clock_,
+                                  .random = random_,
+                                  .log = log_,
+                                  .metrics = metrics_,
+                                  .disk_space = disk_space})
+                  .value()) {}
 
 Visitor InProcess::visitor() const {
   return {callback_port(), daemon_->admin_address().port};

@@ -17,7 +17,9 @@ namespace postern::functional {
 /// The daemon's own class, in this process.
 class InProcess {
  public:
-  explicit InProcess(const Site& site, app::Daemon::Options options = {});
+  /// @param disk_space  nullptr: the host's; outlives the daemon
+  explicit InProcess(const Site& site, app::Daemon::Options options = {},
+                     DiskSpace* disk_space = nullptr);
 
   [[nodiscard]] Visitor visitor() const;
   [[nodiscard]] std::uint16_t callback_port() const;

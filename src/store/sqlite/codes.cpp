@@ -26,7 +26,8 @@ constexpr std::array kIncidentKinds = {
     core::IncidentKind::kRefundMismatch,   core::IncidentKind::kRefundFailed,
     core::IncidentKind::kUnknownOrder,     core::IncidentKind::kConflict,
     core::IncidentKind::kIdentityMismatch, core::IncidentKind::kPartLeftOut,
-    core::IncidentKind::kDeliveryDead,     core::IncidentKind::kEndpointGone};
+    core::IncidentKind::kDeliveryDead,     core::IncidentKind::kEndpointGone,
+    core::IncidentKind::kDiskLow};
 
 constexpr std::array kCallbackOutcomes = {
     CallbackOutcome::kApplied,      CallbackOutcome::kDuplicate, CallbackOutcome::kUnknownOrder,
