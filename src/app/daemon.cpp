@@ -90,33 +90,35 @@ Result<void> Daemon::start_parts() {
 }
 
 void Daemon::make_watermark() {
-  folder_space_ =
-      std::make_unique<FolderSpace>(std::filesystem::absolute(config_.store_file).parent_path());
+  // The store is open: where its name is a link, the room that counts is where the file is.
+  std::error_code unresolved;
+  const std::filesystem::path file = std::filesystem::canonical(config_.store_file, unresolved);
+  folder_space_ = std::make_unique<FolderSpace>(
+      (unresolved ? std::filesystem::absolute(config_.store_file) : file).parent_path());
   DiskSpace& space = world_.disk_space != nullptr ? *world_.disk_space : *folder_space_;
   watermark_ = std::make_unique<DiskWatermark>(
       config_.store_min_free, DiskWatermark::World{space, *timers_, world_.log, world_.metrics},
       [this](DiskWatermark::Level level) { on_disk(level); });
   watermark_->start();
-  // What an earlier run has raised.
-  if (watermark_->level() == DiskWatermark::Level::kEnough) on_disk(DiskWatermark::Level::kEnough);
+  // Without a mark nobody looks, and an earlier run may have raised an incident.
+  if (config_.store_min_free == 0) on_disk(DiskWatermark::Level::kEnough);
 }
 
 void Daemon::on_disk(DiskWatermark::Level level) {
-  const auto ignored = [](const Result<void>& /*the log line stands*/) {};
+  const bool is_low = level == DiskWatermark::Level::kLow;
+  ledger_->set_intake(is_low ? ledger::Ledger::Intake::kPutOff : ledger::Ledger::Intake::kOpen);
+  // The incident is told again with the next look until it is written.
+  if (disk_told_.exchange(level) == level) return;
+  const auto written = [this](const Result<void>& result) {
+    if (!result) disk_told_ = std::nullopt;
+  };
   const std::string subject = "store";
-  switch (level) {
-    case DiskWatermark::Level::kLow:
-      ledger_->set_intake(ledger::Ledger::Intake::kPutOff);
-      return ledger_->report({.kind = core::IncidentKind::kDiskLow,
-                              .subject = subject,
-                              .detail = "The store's file system is almost full. Callbacks and "
-                                        "registrations are put off, deliveries go on. Make room: "
-                                        "it resumes by itself."},
-                             ignored);
-    case DiskWatermark::Level::kEnough:
-      ledger_->set_intake(ledger::Ledger::Intake::kOpen);
-      return ledger_->resolve(core::IncidentKind::kDiskLow, subject, ignored);
-  }
+  if (!is_low) return ledger_->resolve(core::IncidentKind::kDiskLow, subject, written);
+  ledger_->report({.kind = core::IncidentKind::kDiskLow,
+                   .subject = subject,
+                   .detail = "The store's file system is almost full. Callbacks and registrations "
+                             "are put off, deliveries go on. Make room: it resumes by itself."},
+                  written);
 }
 
 admin::Readiness Daemon::readiness() const {

@@ -87,6 +87,8 @@ class Daemon {
   Gauge& log_lines_dropped_;
   WakeUp wake_up_;
   std::atomic<admin::Readiness> readiness_ = admin::Readiness::kReady;
+  /// What the incident of the disk says; nothing: it could not be written.
+  std::atomic<std::optional<DiskWatermark::Level>> disk_told_;
 
   // The destructor takes them down: first the listeners, the sinks and the timers, then the store,
   // since until it is gone it calls back into the ingest, the API and the dispatcher.

@@ -5,10 +5,10 @@
 namespace postern::app {
 
 DiskWatermark::DiskWatermark(std::uint64_t min_free, World world,
-                             std::function<void(Level)> on_change)
+                             std::function<void(Level)> on_look)
     : min_free_(min_free),
       world_(world),
-      on_change_(std::move(on_change)),
+      on_look_(std::move(on_look)),
       free_gauge_(
           world.metrics.gauge("postern_store_free_bytes", "Room left on the store's file system.")),
       low_gauge_(world.metrics.gauge("postern_store_disk_low",
@@ -39,14 +39,19 @@ void DiskWatermark::look() {
   free_gauge_.set(static_cast<double>(*free));
   const std::uint64_t wanted = level_ == Level::kLow ? min_free_ + min_free_ / 4 : min_free_;
   const Level level = *free < wanted ? Level::kLow : Level::kEnough;
-  if (level_.exchange(level) == level) return;
-  low_gauge_.set(level == Level::kLow ? 1 : 0);
-  if (level == Level::kLow) {
-    world_.log.error("disk_low", {{"free_bytes", *free}, {"min_free_bytes", min_free_}});
-  } else {
-    world_.log.info("disk_enough", {{"free_bytes", *free}, {"min_free_bytes", min_free_}});
+  if (level_.exchange(level) != level) {
+    low_gauge_.set(level == Level::kLow ? 1 : 0);
+    say(level, *free);
   }
-  on_change_(level);
+  on_look_(level);
+}
+
+void DiskWatermark::say(Level level, std::uint64_t free) {
+  if (level == Level::kLow) {
+    world_.log.error("disk_low", {{"free_bytes", free}, {"min_free_bytes", min_free_}});
+  } else {
+    world_.log.info("disk_enough", {{"free_bytes", free}, {"min_free_bytes", min_free_}});
+  }
 }
 
 }  // namespace postern::app

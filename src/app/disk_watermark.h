@@ -31,8 +31,8 @@ class DiskWatermark {
   enum class Level : unsigned char { kEnough, kLow };
 
   /// @param min_free   zero: never low
-  /// @param on_change  called with each new level, first from `start`; must not block
-  DiskWatermark(std::uint64_t min_free, World world, std::function<void(Level)> on_change);
+  /// @param on_look    called with the level after each look, first from `start`; must not block
+  DiskWatermark(std::uint64_t min_free, World world, std::function<void(Level)> on_look);
   DiskWatermark(const DiskWatermark&) = delete;
   DiskWatermark& operator=(const DiskWatermark&) = delete;
 
@@ -43,11 +43,12 @@ class DiskWatermark {
 
  private:
   void look();
+  void say(Level level, std::uint64_t free);
   void await_next();
 
   const std::uint64_t min_free_;
   const World world_;
-  const std::function<void(Level)> on_change_;
+  const std::function<void(Level)> on_look_;
   Gauge& free_gauge_;
   Gauge& low_gauge_;
   std::atomic<Level> level_ = Level::kEnough;

@@ -29,7 +29,7 @@ constexpr std::string_view kSuffix = "/callback";
   return "";
 }
 
-constexpr std::chrono::seconds kRejectionWindow{10};
+constexpr std::chrono::seconds kLinesWindow{10};
 
 constexpr store::CallbackOutcome kOutcomes[] = {
     store::CallbackOutcome::kApplied,      store::CallbackOutcome::kDuplicate,
@@ -48,8 +48,10 @@ struct Ingest::Account {
   Counter& probes;
   Counter& retry_later;
   Histogram& seconds;
-  /// A flood of forgeries must not become a flood of lines; the counter tells their number.
-  std::unique_ptr<LogLimiter> rejection_lines = std::make_unique<LogLimiter>(20, kRejectionWindow);
+  /// A flood of forgeries must not become a flood of lines, nor callbacks that a full disk puts
+  /// off; counters tell their number.
+  std::unique_ptr<LogLimiter> rejection_lines = std::make_unique<LogLimiter>(20, kLinesWindow);
+  std::unique_ptr<LogLimiter> put_off_lines = std::make_unique<LogLimiter>(20, kLinesWindow);
 };
 
 /// A callback between verification and ack.
@@ -218,9 +220,12 @@ void Ingest::settle(Pending& pending, const Result<ledger::Recorded>& recorded) 
   } else {
     ack = ack_for(recorded.error().error_class);
     account.retry_later.add();
-    log_.warning(
-        "callback_not_recorded",
-        {{"account", account.name.text()}, {"code", recorded.error().code}, {"ack", name(ack)}});
+    if (const auto kept_back = account.put_off_lines->admit(clock_.monotonic())) {
+      log_.warning("callback_not_recorded", {{"account", account.name.text()},
+                                             {"code", recorded.error().code},
+                                             {"ack", name(ack)},
+                                             {"lines_kept_back", *kept_back}});
+    }
   }
   pending.respond(account.channel->ack(ack));
   account.seconds.observe(

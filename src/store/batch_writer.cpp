@@ -92,16 +92,12 @@ void BatchWriter::run() {
 BatchWriter::Batch BatchWriter::take() {
   std::unique_lock lock(mutex_);
   while (queue_.empty() && !stopping_ && !failed_) {
+    last_size_ = 0;
     wake_at_ = 1;
     arrived_.wait(lock);
     wake_at_ = 0;
   }
-  if (last_size_ >= limits_.crowd && queue_.size() < limits_.gather) {
-    wake_at_ = limits_.gather;
-    arrived_.wait_for(lock, limits_.gather_pause,
-                      [this] { return wake_at_ == 0 || stopping_ || failed_; });
-    wake_at_ = 0;
-  }
+  if (last_size_ >= limits_.crowd) gather(lock);
   if (failed_) return {};
   if (stopping_ && clock_.monotonic() >= stop_deadline_) return {};
   const std::size_t size = std::min(queue_.size(), limits_.batch_max);
@@ -111,6 +107,19 @@ BatchWriter::Batch BatchWriter::take() {
   queue_gauge_.set(static_cast<double>(queue_.size()));
   last_size_ = size;
   return batch;
+}
+
+void BatchWriter::gather(std::unique_lock<std::mutex>& lock) {
+  const auto is_over = [this] { return wake_at_ == 0 || stopping_ || failed_; };
+  std::size_t seen = 0;
+  for (int i = 0; i < limits_.lulls && seen < queue_.size(); ++i) {
+    seen = queue_.size();
+    if (seen >= limits_.gather) return;
+    wake_at_ = limits_.gather;
+    const bool over = arrived_.wait_for(lock, limits_.lull, is_over);
+    wake_at_ = 0;
+    if (over) return;
+  }
 }
 
 void BatchWriter::refuse_queued() {

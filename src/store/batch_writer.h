@@ -22,11 +22,13 @@ namespace postern::store {
 struct BatchLimits {
   std::size_t batch_max = 256;
   std::size_t queue_max = 16384;
-  /// A batch of so many commands is a crowd: more are on their way, and the next batch waits for
-  /// `gather` of them, `gather_pause` at most. Fewer than a crowd never wait.
+  /// A batch of so many commands is a crowd, until the queue is found empty: more are on their way,
+  /// and the next batch is gathered. It waits for `gather` commands, while they keep coming: once
+  /// none came for a `lull`, or `lulls` of them are over, it takes what is there.
   std::size_t crowd = 32;
   std::size_t gather = 192;
-  std::chrono::milliseconds gather_pause{4};
+  std::chrono::milliseconds lull{1};
+  int lulls = 4;
   std::chrono::milliseconds stop_timeout{5000};
 };
 
@@ -60,6 +62,7 @@ class BatchWriter {
   void run();
   /// Waits for commands and moves them out. An empty batch: stopped.
   [[nodiscard]] Batch take();
+  void gather(std::unique_lock<std::mutex>& lock);
   void refuse_queued();
   void count_batch(std::size_t size);
 

@@ -44,7 +44,9 @@ class Watermark : public ::testing::Test {
   }
   DiskWatermark made(std::uint64_t min_free) {
     return {min_free, {space_, timers_, log_, metrics_}, [this](Level level) {
-              told_ += level == Level::kLow ? "low " : "enough ";
+              if (last_ != level) told_ += level == Level::kLow ? "low " : "enough ";
+              last_ = level;
+              ++times_told_;
             }};
   }
 
@@ -52,7 +54,9 @@ class Watermark : public ::testing::Test {
   ManualTimers timers_;
   NullLog log_;
   NullMetrics metrics_;
-  std::string told_;
+  std::string told_;  ///< each new level
+  Level last_ = Level::kEnough;
+  int times_told_ = 0;
 };
 
 TEST_F(Watermark, IsLowBelowTheMarkAndEnoughAQuarterAbove) {
@@ -71,6 +75,7 @@ TEST_F(Watermark, IsLowBelowTheMarkAndEnoughAQuarterAbove) {
   have(450);
   EXPECT_EQ(watermark.level(), Level::kEnough);
   EXPECT_EQ(told_, "low enough ");
+  EXPECT_EQ(times_told_, 7);  // At every look, so that who could not act can do so next time.
 }
 
 TEST_F(Watermark, LooksAtOnceWhenItStarts) {

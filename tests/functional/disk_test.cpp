@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 
 #include <atomic>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -133,6 +134,25 @@ TEST(DiskLow, IsOverWhenAStartFindsRoom) {
   Visitor visitor = gateway.visitor();
   EXPECT_EQ(visitor.register_order("T1"), 201u);
   EXPECT_EQ(visitor.eventually_listed("/v1/incidents?state=resolved", "incidents").size(), 1u);
+}
+
+// The log stands beside the store: what is put off must not fill the rest of the disk with lines.
+TEST(DiskLow, PutsOffWithoutALineForEach) {
+  Site site("[store]\nmin_free = \"1000000 GiB\"\n[log]\nfile = \"postern.log\"\n");
+  Process process(site);
+  ASSERT_TRUE(process.ready());
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(process.visitor().send(site.payment(Platform::kAlipay, "T1")).body, "fail");
+  }
+  process.signal(SIGTERM);
+  ASSERT_EQ(process.wait(), 0);
+  std::ifstream log(site.folder() / "postern.log");
+  int lines = 0;
+  for (std::string line; std::getline(log, line);) {
+    if (line.find("callback_not_recorded") != std::string::npos) ++lines;
+  }
+  EXPECT_GE(lines, 1);
+  EXPECT_LE(lines, 20);
 }
 
 /// A file system of 64 MiB in memory.

@@ -1,8 +1,8 @@
 // Goal: what the writer's thread takes at once. One command alone is written at once, a crowd is
-// gathered, and stopping waits for nobody.
+// gathered while more come, and stopping waits for nobody.
 //
 // Method: an engine that writes nothing, counts each batch, and holds the writer in a commit for as
-// long as the test says. Pauses are an hour, so that a test that waits for one hangs for all to
+// long as the test says. Lulls last an hour, so that a test that waits for one hangs for all to
 // see.
 #include "store/batch_writer.h"
 
@@ -57,18 +57,30 @@ class CountingEngine final : public Engine, public RowIds {
 
 class BatchWriterTest : public testing::Test {
  protected:
+  void make(std::chrono::milliseconds lull) {
+    writer_ = std::make_unique<BatchWriter>(
+        engine_, engine_, BatchLimits{.crowd = 8, .gather = 20, .lull = lull, .lulls = 1'000'000},
+        clock_, log_, metrics_, [](const Error&) {});
+  }
   void submit(int count) {
     for (int i = 0; i < count; ++i) writer_->submit(answers_.command({.plan = [](WorkingSet&) {}}));
   }
-  /// Has a batch of `size` written: it is queued while the writer is held by a single command.
-  void write_batch_of(int size) {
+  /// Has a batch of `size` written, behind which `waiting` more stand in the queue.
+  void write_batch_of(int size, int waiting) {
     submit(1);
     engine_.wait_for_commit(1);
     submit(size);
     engine_.allow();
     engine_.wait_for_commit(2);
+    submit(waiting);
     engine_.allow();
-    ASSERT_TRUE(answers_.wait());
+  }
+  /// Lets the third commit pass and expects that it was the last.
+  void expect_one_more_batch() {
+    engine_.wait_for_commit(3);
+    engine_.allow();
+    EXPECT_TRUE(answers_.wait());
+    EXPECT_EQ(engine_.commits(), 3);
   }
 
   SystemClock clock_;
@@ -76,51 +88,47 @@ class BatchWriterTest : public testing::Test {
   NullMetrics metrics_;
   Answers answers_;
   CountingEngine engine_;
-  std::unique_ptr<BatchWriter> writer_ = std::make_unique<BatchWriter>(
-      engine_, engine_,
-      BatchLimits{.crowd = 8, .gather = 20, .gather_pause = std::chrono::hours(1)}, clock_, log_,
-      metrics_, [](const Error&) {});
+  std::unique_ptr<BatchWriter> writer_;
 };
 
 TEST_F(BatchWriterTest, WritesAtOnceWhenFewerThanACrowdCame) {
-  write_batch_of(7);
-  submit(1);
-  engine_.wait_for_commit(3);
-  engine_.allow();
-  EXPECT_TRUE(answers_.wait());
+  make(std::chrono::hours(1));
+  write_batch_of(7, 1);
+  expect_one_more_batch();
 }
 
 TEST_F(BatchWriterTest, GathersAfterACrowd) {
-  write_batch_of(8);
-  submit(19);
+  make(std::chrono::hours(1));
+  write_batch_of(8, 1);
+  submit(18);
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_EQ(engine_.commits(), 2);
   submit(1);
-  engine_.wait_for_commit(3);
-  engine_.allow();
-  EXPECT_TRUE(answers_.wait());
-  EXPECT_EQ(engine_.commits(), 3);  // All twenty in one.
+  expect_one_more_batch();  // All twenty in one.
+}
+
+TEST_F(BatchWriterTest, ACrowdEndsWithAnEmptyQueue) {
+  make(std::chrono::hours(1));
+  write_batch_of(8, 0);
+  ASSERT_TRUE(answers_.wait());
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  submit(1);
+  expect_one_more_batch();
 }
 
 TEST_F(BatchWriterTest, WritesWhatItGatheredWhenItStops) {
-  write_batch_of(8);
-  submit(3);
+  make(std::chrono::hours(1));
+  write_batch_of(8, 3);
   engine_.allow();
   writer_.reset();
   EXPECT_EQ(answers_.all(), std::vector<Commit>(12, Commit::kDone));
 }
 
-// A crowd that has gone home must not hold up the straggler for longer than the pause.
-TEST_F(BatchWriterTest, WritesFewWhenThePauseIsOver) {
-  writer_ = std::make_unique<BatchWriter>(
-      engine_, engine_,
-      BatchLimits{.crowd = 8, .gather = 20, .gather_pause = std::chrono::milliseconds(5)}, clock_,
-      log_, metrics_, [](const Error&) {});
-  write_batch_of(8);
-  submit(1);
-  engine_.wait_for_commit(3);
-  engine_.allow();
-  EXPECT_TRUE(answers_.wait());
+// Clients that wait for their answers before they send again must not wait for others.
+TEST_F(BatchWriterTest, GathersOnlyWhileMoreCome) {
+  make(std::chrono::milliseconds(5));
+  write_batch_of(8, 9);
+  expect_one_more_batch();
 }
 
 }  // namespace

@@ -309,6 +309,15 @@ TEST(Codes, CoverEveryValueUnderItsOwnNumber) {
   expect_codes_are_places<AuditOutcome>(2);
 }
 
+TEST_F(SqliteOpen, LetsNobodyChangeTheAudit) {
+  ASSERT_TRUE(open());
+  change("INSERT INTO audit VALUES (1, 0, 'owner', '', 0, 0, '', '')");
+  Result<Database> database = Database::open(options().path, Access::kReadWrite, "");
+  ASSERT_TRUE(database);
+  EXPECT_FALSE(database->run("UPDATE audit SET actor = 'somebody else'"));
+  EXPECT_FALSE(database->run("DELETE FROM audit"));
+}
+
 TEST_F(SqliteOpen, TellsARowThatIsNeverWritten) {
   {
     const auto store = open();

@@ -1,5 +1,6 @@
 // Which steps have been applied stands in the table `migrations`, with a checksum of the text that
-// was run. A file is opened only if its steps are the first of ours, word for word.
+// was run. A file is opened only if its steps are the first of ours, word for word. Until the first
+// release step 1 may still change; from then on steps are only added.
 #include "store/sqlite/migrations.h"
 
 #include <fmt/format.h>

@@ -169,6 +169,7 @@ CREATE TABLE audit (
 ) STRICT;
 -- What somebody did stays as it was written.
 CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT raise(ABORT, 'audit'); END;
+CREATE TRIGGER audit_keeps BEFORE DELETE ON audit BEGIN SELECT raise(ABORT, 'audit'); END;
 
 CREATE TABLE incidents (
   id INTEGER PRIMARY KEY,
