@@ -27,8 +27,9 @@ void add_audit(Router& router, ReadWorker& reads, const Presenter& presenter) {
           json::array shown;
           for (const store::AuditRow& row : rows) shown.push_back(presenter.audit(row));
           const store::RowId last = rows.empty() ? after : rows.back().id;
-          return json_reply(200, json::object({{"audit", std::move(shown)},
-                                               {"next_after", presenter.id(kAuditPrefix, last)}}));
+          return json_reply(200,
+                            json::object({{"audit", std::move(shown)},
+                                          {"next_after", presenter.cursor(kAuditPrefix, last)}}));
         },
         std::move(respond));
   });

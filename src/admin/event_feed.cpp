@@ -148,8 +148,9 @@ HttpResponse EventFeed::page(const Asking& asking, const std::vector<store::Even
   json::array events;
   for (const store::EventRow& row : rows) events.push_back(context_.presenter.event(row));
   const store::RowId last = rows.empty() ? asking.after : rows.back().id;
-  return json_reply(200, json::object({{"events", std::move(events)},
-                                       {"next_after", context_.presenter.id(kEventPrefix, last)}}));
+  return json_reply(200,
+                    json::object({{"events", std::move(events)},
+                                  {"next_after", context_.presenter.cursor(kEventPrefix, last)}}));
 }
 
 void EventFeed::written() {

@@ -61,6 +61,10 @@ json::value Presenter::id(std::string_view prefix, store::RowId row) const {
   return json::string(store::public_id(prefix, tag_, row));
 }
 
+std::string Presenter::cursor(std::string_view prefix, store::RowId row) const {
+  return row == 0 ? "0" : store::public_id(prefix, tag_, row);
+}
+
 std::optional<store::RowId> Presenter::parse(std::string_view text, std::string_view prefix) const {
   return store::parse_public_id(text, prefix, tag_);
 }

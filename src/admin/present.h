@@ -50,6 +50,8 @@ class Presenter {
 
   /// Null where there is no row.
   [[nodiscard]] boost::json::value id(std::string_view prefix, store::RowId row) const;
+  /// Where to go on reading: behind `row`; "0", the beginning, where there is none.
+  [[nodiscard]] std::string cursor(std::string_view prefix, store::RowId row) const;
   [[nodiscard]] std::optional<store::RowId> parse(std::string_view text,
                                                   std::string_view prefix) const;
 

@@ -80,5 +80,15 @@ TEST(Audit, ListsEveryAct) {
   EXPECT_EQ(api.get("/v1/audit?after=x").code, 422u);
 }
 
+TEST(Audit, HasACursorBeforeTheFirstAct) {
+  ApiUnderTest api;
+  for (const char* target : {"/v1/audit", "/v1/audit?after=0"}) {
+    const Answer empty = api.get(target);
+    ASSERT_EQ(empty.code, 200u) << target;
+    EXPECT_TRUE(empty.body.at("audit").as_array().empty()) << target;
+    EXPECT_EQ(empty.body.at("next_after"), "0") << target;
+  }
+}
+
 }  // namespace
 }  // namespace postern::admin::testing

@@ -50,6 +50,19 @@ TEST(Events, AreReadByCursor) {
   EXPECT_EQ(api.get("/v1/events?after=nonsense").code, 422u);
 }
 
+// A follower that begins before the first event gives back what it was given.
+TEST(Events, HaveACursorBeforeTheFirst) {
+  ApiUnderTest api;
+  for (const char* target : {"/v1/events", "/v1/events?after=0", "/v1/events?after=0&wait=1"}) {
+    const Answer empty = api.get(target);
+    ASSERT_EQ(empty.code, 200u) << target;
+    EXPECT_EQ(events_in(empty), 0u) << target;
+    EXPECT_EQ(empty.body.at("next_after"), "0") << target;
+  }
+  pay(api, "T1");
+  EXPECT_EQ(events_in(api.get("/v1/events?after=0")), 1u);
+}
+
 template <class Value>
 [[nodiscard]] bool still_runs(const std::future<Value>& answer) {
   return answer.wait_for(0s) == std::future_status::timeout;
