@@ -44,19 +44,36 @@ struct Query {
 
 constexpr std::string_view kJoinEvents = " JOIN events e ON e.id = d.event_id";
 
+/// What finds the deliveries that a filter asks for, where SQLite, which does not know that nearly
+/// all are delivered, would take something else. A "+" before a column keeps it from that.
+enum class Search : unsigned char {
+  kPlanned,  ///< as SQLite plans it
+  kByState,  ///< the whole partial index of the state, and not the ids of all there ever were
+};
+
+[[nodiscard]] Search search_of(const DeliveryFilter& filter) {
+  const bool is_few = filter.state && *filter.state != DeliveryState::kDelivered;
+  return is_few && !filter.endpoint && !filter.order ? Search::kByState : Search::kPlanned;
+}
+
+[[nodiscard]] std::string_view id_column(Search search) {
+  return search == Search::kByState ? "+d.id" : "d.id";
+}
+
 /// What `filter` asks of deliveries d and, where it asks about those, of their events e.
 /// @param account_text  see account_member; outlives the query
 void add_conditions(Query& query, const DeliveryFilter& filter, std::string_view account_text) {
-  if (filter.before != 0) query.where("d.id <", filter.before);
-  if (filter.after != 0) query.where("d.id >", filter.after);
-  if (filter.until != 0) query.where("d.id <=", filter.until);
+  const std::string_view id = id_column(search_of(filter));
+  if (filter.before != 0) query.where(fmt::format("{} <", id), filter.before);
+  if (filter.after != 0) query.where(fmt::format("{} >", id), filter.after);
+  if (filter.until != 0) query.where(fmt::format("{} <=", id), filter.until);
   if (filter.order) query.where("d.order_id =", *filter.order);
   if (filter.endpoint) query.where("d.endpoint =", std::string_view(filter.endpoint->text()));
   if (filter.state) {
     const std::int64_t code = to_code(*filter.state);
     query.where("d.state =", code);
     // What the partial indexes hold, said so that they can be used.
-    if (code == 0) query.where("d.state = 0");
+    if (code <= 1) query.where(fmt::format("d.state = {}", code));
     if (code >= 3) query.where("d.state >= 3");
   }
   if (filter.event) query.where("e.type =", to_code(*filter.event));
@@ -107,7 +124,7 @@ class SqliteReader final : public Reader {
   template <class Row, class Read>
   [[nodiscard]] Result<std::vector<Row>> rows_of(const Query& query, Read read);
   [[nodiscard]] Result<std::vector<DeliveryRow>> deliveries_by(const DeliveryFilter& filter,
-                                                               std::string_view order);
+                                                               std::string_view direction);
   [[nodiscard]] std::unexpected<Error> unreadable(const Error& error);
 
   Database database_;
@@ -239,22 +256,23 @@ Result<std::optional<DeliveryRow>> SqliteReader::delivery(RowId id) {
 }
 
 Result<std::vector<DeliveryRow>> SqliteReader::deliveries(const DeliveryFilter& filter) {
-  return deliveries_by(filter, "d.id DESC");
+  return deliveries_by(filter, "DESC");
 }
 
 Result<std::vector<DeliveryRow>> SqliteReader::deliveries_after(const DeliveryFilter& filter) {
-  return deliveries_by(filter, "d.id");
+  return deliveries_by(filter, "ASC");
 }
 
 Result<std::vector<DeliveryRow>> SqliteReader::deliveries_by(const DeliveryFilter& filter,
-                                                             std::string_view order) {
+                                                             std::string_view direction) {
   const std::string account_text = filter.account ? account_member(*filter.account) : "";
   const bool asks_events = filter.event || filter.account || filter.from || filter.to;
   Query query{.sql = fmt::format("SELECT {} FROM deliveries d{}", kDeliveryColumns,
                                  asks_events ? kJoinEvents : ""),
               .values = {}};
   add_conditions(query, filter, account_text);
-  query.order_and_limit(order, filter.limit);
+  query.order_and_limit(fmt::format("{} {}", id_column(search_of(filter)), direction),
+                        filter.limit);
   return rows_of<DeliveryRow>(query, read_delivery);
 }
 
