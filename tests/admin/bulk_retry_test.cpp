@@ -6,6 +6,7 @@
 
 #include <boost/json/serialize.hpp>
 
+#include "crypto/encoding.h"
 #include "tests/admin/api_under_test.h"
 
 namespace postern::admin::testing {
@@ -155,6 +156,18 @@ TEST_F(BulkRetry, GoesStepByStepAndSpreadsThem) {
   EXPECT_EQ(done.body.at("retried_in_all").as_int64(), kCount);
   EXPECT_EQ(done.body.at("changed_meanwhile").as_int64(), 0);
   EXPECT_EQ(row(kCount).due_at - row(1).due_at, std::chrono::milliseconds((kCount - 1) * 10));
+}
+
+// Its steps go through all ids of the plan, so that those of long ago had better not be in it.
+TEST_F(BulkRetry, PlansFromTheFirstThatMatches) {
+  for (const char* number : {"T1", "T2", "T3", "T4"}) pay(number);
+  set({1, 2}, DeliveryState::kDelivered);
+  const std::string token(retry(R"({"state":"ready"})").body.at("plan").as_string());
+  const json::object plan =
+      json::parse(crypto::base64_decode(token.substr(0, token.find('.'))).value()).as_object();
+  EXPECT_EQ(plan.at("after").as_int64(), 2);
+  EXPECT_EQ(plan.at("until").as_int64(), 4);
+  EXPECT_EQ(carry_out(json::string(token)).body.at("retried").as_int64(), 2);
 }
 
 TEST_F(BulkRetry, FindsByWhatTheEventSays) {

@@ -213,6 +213,9 @@ TYPED_TEST(DeliveryContract, CountsAndListsByWhatTheEventSays) {
   EXPECT_EQ(found({.state = DeliveryState::kDead}), "1 of 1 in 1 up to 1");
   EXPECT_EQ(found({.state = DeliveryState::kDead, .endpoint = kShop}), "1 of 1 in 1 up to 1");
   EXPECT_EQ(found({.state = DeliveryState::kReady, .endpoint = kShop}), "2 5 of 2 in 2 up to 5");
+  const DeliveryFilter range{
+      .state = DeliveryState::kReady, .endpoint = kShop, .after = 2, .until = 5};
+  EXPECT_EQ(found(range), "5 of 1 in 1 up to 5");
   EXPECT_EQ(found({.state = DeliveryState::kCancelled}), "of 0 in 0 up to 0");
   EXPECT_EQ(found({.event = core::EventType::kRefunded}), "5 of 1 in 1 up to 5");
   EXPECT_EQ(found({.account = AccountName::trusted("wechat")}), "5 of 1 in 1 up to 5");

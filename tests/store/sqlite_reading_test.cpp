@@ -118,5 +118,34 @@ TEST_F(SqliteReading, FindsWhatIsNotDeliveredAmongAllThatIs) {
   }
 }
 
+// Of what is ready, the steps of a bulk retry together read each row once: it stays ready.
+TEST_F(SqliteReading, GoesThroughWhatIsReadyOnce) {
+  constexpr RowId kReady = 10000;
+  constexpr RowId kBefore = 5000;
+  run(fmt::format("UPDATE deliveries SET state = 0 WHERE id > {} AND id <= {}", kBefore,
+                  kBefore + kReady));
+  const std::optional<EndpointName> endpoints[] = {std::nullopt, shop_};
+  for (const auto& endpoint : endpoints) {
+    SCOPED_TRACE(endpoint ? "one" : "all");
+    DeliveryFilter step{.state = DeliveryState::kReady,
+                        .endpoint = endpoint,
+                        .limit = 200,
+                        .after = kBefore,
+                        .until = kBefore + kReady};
+    std::int64_t found = 0;
+    std::int64_t steps = 0;
+    while (step.after < step.until) {
+      const Ids ids = after(step);
+      ASSERT_FALSE(ids.empty());
+      ASSERT_EQ(ids.front(), step.after + 1);
+      found += std::ssize(ids);
+      steps += steps_taken;
+      step.after = ids.back();
+    }
+    EXPECT_EQ(found, kReady);
+    EXPECT_LT(steps, kReady * 30);
+  }
+}
+
 }  // namespace
 }  // namespace postern::store::sqlite

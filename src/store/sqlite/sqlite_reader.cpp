@@ -49,11 +49,18 @@ constexpr std::string_view kJoinEvents = " JOIN events e ON e.id = d.event_id";
 enum class Search : unsigned char {
   kPlanned,  ///< as SQLite plans it
   kByState,  ///< the whole partial index of the state, and not the ids of all there ever were
+  kById,     ///< the ids of a range
 };
 
 [[nodiscard]] Search search_of(const DeliveryFilter& filter) {
-  const bool is_few = filter.state && *filter.state != DeliveryState::kDelivered;
-  return is_few && !filter.endpoint && !filter.order ? Search::kByState : Search::kPlanned;
+  if (!filter.state || *filter.state == DeliveryState::kDelivered || filter.order) {
+    return Search::kPlanned;
+  }
+  // A step of a bulk retry. Its index has them by the time they are due, and they stay in it: each
+  // step would read all of them.
+  const bool is_range = filter.after != 0 && filter.until != 0;
+  if (*filter.state == DeliveryState::kReady && is_range) return Search::kById;
+  return filter.endpoint ? Search::kPlanned : Search::kByState;
 }
 
 [[nodiscard]] std::string_view id_column(Search search) {
@@ -63,12 +70,16 @@ enum class Search : unsigned char {
 /// What `filter` asks of deliveries d and, where it asks about those, of their events e.
 /// @param account_text  see account_member; outlives the query
 void add_conditions(Query& query, const DeliveryFilter& filter, std::string_view account_text) {
-  const std::string_view id = id_column(search_of(filter));
+  const Search search = search_of(filter);
+  const std::string_view id = id_column(search);
   if (filter.before != 0) query.where(fmt::format("{} <", id), filter.before);
   if (filter.after != 0) query.where(fmt::format("{} >", id), filter.after);
   if (filter.until != 0) query.where(fmt::format("{} <=", id), filter.until);
   if (filter.order) query.where("d.order_id =", *filter.order);
-  if (filter.endpoint) query.where("d.endpoint =", std::string_view(filter.endpoint->text()));
+  if (filter.endpoint) {
+    query.where(search == Search::kById ? "+d.endpoint =" : "d.endpoint =",
+                std::string_view(filter.endpoint->text()));
+  }
   if (filter.state) {
     const std::int64_t code = to_code(*filter.state);
     query.where("d.state =", code);
