@@ -54,7 +54,8 @@ struct Parts {
     POSTERN_ASSIGN_OR_RETURN(
         const std::string sealed,
         parts.seal.seal(
-            {.filter = filter, .planned = count.deliveries, .made_at = now, .due_from = now}));
+            {.filter = filter, .planned = count.deliveries, .made_at = now, .due_from = now},
+            parts.context.presenter));
     token = json::string(sealed);
   }
   return json_reply(200, json::object({{"plan", std::move(token)},
@@ -73,7 +74,7 @@ struct Parts {
   json::value next = nullptr;
   if (last && *last < plan.filter.until) {
     plan.filter.after = *last;
-    const Result<std::string> sealed = parts.seal.seal(plan);
+    const Result<std::string> sealed = parts.seal.seal(plan, parts.context.presenter);
     if (!sealed) return error_reply(sealed.error());
     next = json::string(*sealed);
   }

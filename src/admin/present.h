@@ -48,6 +48,7 @@ class Presenter {
   [[nodiscard]] boost::json::object audit(const store::AuditRow& row) const;
   [[nodiscard]] boost::json::object incident(const store::IncidentRow& row) const;
 
+  [[nodiscard]] const std::string& tag() const { return tag_; }
   /// Null where there is no row.
   [[nodiscard]] boost::json::value id(std::string_view prefix, store::RowId row) const;
   /// Where to go on reading: behind `row`; "0", the beginning, where there is none.

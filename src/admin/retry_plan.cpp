@@ -1,5 +1,5 @@
-// A token is base64(JSON) "." base64(HMAC-SHA256 of it). The JSON is the filter as it was asked
-// for, with ids as bare numbers, and the members that stand in `kOwn`.
+// A token is base64(JSON) "." base64(HMAC-SHA256 of the store's tag and it). The JSON is the filter
+// as it was asked for, with ids as bare numbers, and what `seal` adds.
 #include "admin/retry_plan.h"
 
 #include <algorithm>
@@ -116,15 +116,16 @@ std::string describe(const store::DeliveryFilter& filter) {
   return json::serialize(present(filter));
 }
 
-Result<std::string> PlanSeal::mac(std::string_view text) const {
+Result<std::string> PlanSeal::mac(std::string_view text, const Presenter& presenter) const {
   // The key serves as the bearer key too; the prefix keeps the two uses apart.
-  POSTERN_ASSIGN_OR_RETURN(const std::string mac,
-                           crypto::hmac(crypto::DigestAlgorithm::kSha256, key_,
-                                        "postern retry plan\n" + std::string(text)));
+  POSTERN_ASSIGN_OR_RETURN(
+      const std::string mac,
+      crypto::hmac(crypto::DigestAlgorithm::kSha256, key_,
+                   "postern retry plan\n" + presenter.tag() + "\n" + std::string(text)));
   return crypto::base64_encode(mac);
 }
 
-Result<std::string> PlanSeal::seal(const RetryPlan& plan) const {
+Result<std::string> PlanSeal::seal(const RetryPlan& plan, const Presenter& presenter) const {
   json::object shown = present(plan.filter);
   shown.emplace("after", plan.filter.after);
   shown.emplace("until", plan.filter.until);
@@ -133,7 +134,7 @@ Result<std::string> PlanSeal::seal(const RetryPlan& plan) const {
   shown.emplace("made_at_ms", plan.made_at.time_since_epoch().count());
   shown.emplace("due_from_ms", plan.due_from.time_since_epoch().count());
   const std::string text = crypto::base64_encode(json::serialize(shown));
-  POSTERN_ASSIGN_OR_RETURN(const std::string sum, mac(text));
+  POSTERN_ASSIGN_OR_RETURN(const std::string sum, mac(text, presenter));
   return text + "." + sum;
 }
 
@@ -145,7 +146,7 @@ Result<RetryPlan> PlanSeal::open(std::string_view token, const Presenter& presen
   const std::size_t dot = token.find('.');
   if (dot == std::string_view::npos) return wrong();
   const std::string_view text = token.substr(0, dot);
-  POSTERN_ASSIGN_OR_RETURN(const std::string sum, mac(text));
+  POSTERN_ASSIGN_OR_RETURN(const std::string sum, mac(text, presenter));
   if (!crypto::equal_constant_time(token.substr(dot + 1), sum)) return wrong();
   const Result<std::string> decoded = crypto::base64_decode(text);
   if (!decoded) return wrong();

@@ -40,18 +40,18 @@ struct RetryPlan {
 [[nodiscard]] std::string describe(const store::DeliveryFilter& filter);
 
 /// Makes and opens tokens: JSON and a MAC under the admin key, so that only what was shown as a
-/// plan is carried out. @thread any
+/// plan of this store is carried out: its ids mean something else in another one. @thread any
 class PlanSeal {
  public:
   explicit PlanSeal(Secret key) : key_(std::move(key)) {}
 
-  [[nodiscard]] Result<std::string> seal(const RetryPlan& plan) const;
+  [[nodiscard]] Result<std::string> seal(const RetryPlan& plan, const Presenter& presenter) const;
   /// @errors kRejected plan_malformed, plan_expired
   [[nodiscard]] Result<RetryPlan> open(std::string_view token, const Presenter& presenter,
                                        TimePoint now) const;
 
  private:
-  [[nodiscard]] Result<std::string> mac(std::string_view text) const;
+  [[nodiscard]] Result<std::string> mac(std::string_view text, const Presenter& presenter) const;
 
   const Secret key_;
 };

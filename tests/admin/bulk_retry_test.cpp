@@ -224,5 +224,19 @@ TEST_F(BulkRetry, RefusesWhatIsNoPlan) {
   EXPECT_EQ(carry_out(json::string(token)).error(), "plan_expired");
 }
 
+// Both have the same key, as after a new store was begun beside the old one's settings.
+TEST_F(BulkRetry, RefusesThePlanOfAnotherStore) {
+  pay("T1");
+  const std::string ready = R"({"state":"ready"})";
+  const std::string token(retry(ready).body.at("plan").as_string());
+  ApiUnderTest other;
+  ASSERT_NE(other.store().tag(), api_.store().tag());
+  const Answer answer =
+      other.send("POST", "/v1/deliveries/retry", json::serialize(json::object({{"plan", token}})));
+  EXPECT_EQ(answer.code, 422u);
+  EXPECT_EQ(answer.error(), "plan_malformed");
+  EXPECT_EQ(carry_out(json::string(token)).body.at("retried").as_int64(), 1);
+}
+
 }  // namespace
 }  // namespace postern::admin::testing
