@@ -394,9 +394,10 @@ TEST_F(DispatcherTest, SendsNothingToAnEndpointThatWasGoneBeforeTheClaimCame) {
 TEST_F(DispatcherTest, TellsThatAnEndpointIsGoneUntilThatIsWritten) {
   events("A", 1);
   start();
-  int batches = 0;
-  store->set_faults([&] {
-    return ++batches <= 3 ? simulation::CommitFault::kRefused : simulation::CommitFault::kNone;
+  // The store asks until it goes, which is after the test's own variables.
+  const auto batches = std::make_shared<int>(0);
+  store->set_faults([batches] {
+    return ++*batches <= 3 ? simulation::CommitFault::kRefused : simulation::CommitFault::kNone;
   });
   answer(kGone);
   EXPECT_TRUE(disk.incidents.empty());
@@ -405,7 +406,7 @@ TEST_F(DispatcherTest, TellsThatAnEndpointIsGoneUntilThatIsWritten) {
   pass(DispatcherOptions{}.look_again);
   EXPECT_EQ(disk.incidents.size(), 1U);
   pass(1h);
-  EXPECT_EQ(batches, 4);
+  EXPECT_EQ(*batches, 4);
 }
 
 TEST_F(DispatcherTest, TakesALateSuccessForNoProofThatAGoneEndpointIsBack) {
@@ -425,8 +426,7 @@ TEST_F(DispatcherTest, TellsThatAnEndpointIsBackUntilThatIsWritten) {
   answer(kGone);
   restart();
   start();
-  bool is_refused = false;
-  store->set_faults([&] {
+  store->set_faults([is_refused = false]() mutable {
     return std::exchange(is_refused, true) ? simulation::CommitFault::kNone
                                            : simulation::CommitFault::kRefused;
   });
