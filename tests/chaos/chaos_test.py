@@ -36,7 +36,7 @@ sys.dont_write_bytecode = True
 import kill_test as kill  # noqa: E402
 
 SENDERS = 8
-# Codes of the states, as src/store/sqlite/codes.cpp has them.
+# Codes of the states, as src/store/sql/codes.cpp has them.
 STATES = {0: "ready", 1: "waiting", 2: "delivered", 3: "dead", 4: "cancelled"}
 ENDPOINTS = ["shop", "erp", "rabbit", "kafka"]
 HEAL_SECONDS_MAX = 300

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "store/sqlite/columns.h"
+#include "store/sql/columns.h"
 #include "tests/store/test_rows.h"
 
 namespace postern::store {
@@ -24,7 +24,7 @@ template <class Read>
   while (true) {
     POSTERN_ASSIGN_OR_RETURN(const bool more, rows.step());
     if (!more) return {};
-    sqlite::Columns columns(rows);
+    sql::Columns columns(rows);
     read(columns);
     POSTERN_RETURN_IF_ERROR(columns.check());
   }
@@ -56,29 +56,29 @@ Result<Model> read_model(sqlite::Database& database) {
     return fmt::format("SELECT {} FROM {}", columns, tables);
   };
   POSTERN_RETURN_IF_ERROR(
-      each_row(database, select(sqlite::kOrderColumns, "orders o"), [&](sqlite::Columns& columns) {
-        const OrderRow row = sqlite::read_order(columns);
+      each_row(database, select(sql::kOrderColumns, "orders o"), [&](sql::Columns& columns) {
+        const OrderRow row = sql::read_order(columns);
         model.orders[row.id] = describe(row);
       }));
-  POSTERN_RETURN_IF_ERROR(each_row(database, select(sqlite::kAttemptColumns, "attempts a"),
-                                   [&](sqlite::Columns& columns) {
-                                     const AttemptRow row = sqlite::read_attempt(columns);
-                                     model.attempts[row.id] = describe(row);
-                                   }));
+  POSTERN_RETURN_IF_ERROR(
+      each_row(database, select(sql::kAttemptColumns, "attempts a"), [&](sql::Columns& columns) {
+        const AttemptRow row = sql::read_attempt(columns);
+        model.attempts[row.id] = describe(row);
+      }));
   POSTERN_RETURN_IF_ERROR(
       each_row(database,
                fmt::format("SELECT {}, {} FROM facts f JOIN attempts a ON a.id = f.attempt_id",
-                           sqlite::kAttemptColumns, sqlite::kFactColumns),
-               [&](sqlite::Columns& columns) {
-                 const AttemptRow attempt = sqlite::read_attempt(columns);
-                 const FactRow row = sqlite::read_fact(columns, attempt.key);
+                           sql::kAttemptColumns, sql::kFactColumns),
+               [&](sql::Columns& columns) {
+                 const AttemptRow attempt = sql::read_attempt(columns);
+                 const FactRow row = sql::read_fact(columns, attempt.key);
                  model.facts[row.id] = describe(row);
                }));
   POSTERN_RETURN_IF_ERROR(each_row(database,
                                    fmt::format("SELECT {}, c.headers, c.body FROM {}",
-                                               sqlite::kCallbackColumns, sqlite::kCallbackTables),
-                                   [&](sqlite::Columns& columns) {
-                                     CallbackRow row = sqlite::read_callback(columns);
+                                               sql::kCallbackColumns, sql::kCallbackTables),
+                                   [&](sql::Columns& columns) {
+                                     CallbackRow row = sql::read_callback(columns);
                                      row.headers = columns.blob();
                                      row.body = columns.blob();
                                      if (row.copies != 0) model.copies[row.id] = row.copies;
@@ -86,21 +86,21 @@ Result<Model> read_model(sqlite::Database& database) {
                                      model.callbacks[id] = in_short(std::move(row));
                                    }));
   POSTERN_RETURN_IF_ERROR(
-      each_row(database, select(sqlite::kEventColumns, "events e"), [&](sqlite::Columns& columns) {
-        const EventRow row = sqlite::read_event(columns);
+      each_row(database, select(sql::kEventColumns, "events e"), [&](sql::Columns& columns) {
+        const EventRow row = sql::read_event(columns);
         model.events[row.id] = describe(row);
       }));
-  POSTERN_RETURN_IF_ERROR(each_row(
-      database, select(sqlite::kDeliveryColumns, "deliveries d"), [&](sqlite::Columns& columns) {
-        DeliveryRow row = sqlite::read_delivery(columns);
+  POSTERN_RETURN_IF_ERROR(
+      each_row(database, select(sql::kDeliveryColumns, "deliveries d"), [&](sql::Columns& columns) {
+        DeliveryRow row = sql::read_delivery(columns);
         row.id = 0;
         model.deliveries[{row.event, row.endpoint.text()}] = describe(row);
       }));
-  POSTERN_RETURN_IF_ERROR(each_row(database, select(sqlite::kIncidentColumns, "incidents i"),
-                                   [&](sqlite::Columns& columns) {
-                                     const IncidentRow row = sqlite::read_incident(columns);
-                                     model.incidents[row.subject] = {row.count, row.state};
-                                   }));
+  POSTERN_RETURN_IF_ERROR(
+      each_row(database, select(sql::kIncidentColumns, "incidents i"), [&](sql::Columns& columns) {
+        const IncidentRow row = sql::read_incident(columns);
+        model.incidents[row.subject] = {row.count, row.state};
+      }));
   return model;
 }
 

@@ -13,7 +13,7 @@
 #include <mutex>
 #include <thread>
 
-#include "store/sqlite/codes.h"
+#include "store/sql/codes.h"
 #include "store/sqlite/migrations.h"
 #include "store/sqlite/sqlite_engine.h"
 #include "tests/store/store_under_test.h"
@@ -281,17 +281,17 @@ TEST_F(SqliteOpen, CountsItsWorkAndItsRefusals) {
 // Stored numbers are for ever: a value that moved would change the meaning of old rows.
 template <class Enum>
 void expect_codes_are_places(std::size_t count) {
-  ASSERT_EQ(codes<Enum>().size(), count);
+  ASSERT_EQ(sql::codes<Enum>().size(), count);
   for (std::size_t i = 0; i < count; ++i) {
     const auto value = static_cast<Enum>(i);
     using core::name;
     using store::name;
     EXPECT_FALSE(name(value).empty());
-    EXPECT_EQ(to_code(value), static_cast<std::int64_t>(i)) << name(value);
-    EXPECT_EQ(from_code<Enum>(static_cast<std::int64_t>(i)), value);
+    EXPECT_EQ(sql::to_code(value), static_cast<std::int64_t>(i)) << name(value);
+    EXPECT_EQ(sql::from_code<Enum>(static_cast<std::int64_t>(i)), value);
   }
-  EXPECT_EQ(from_code<Enum>(-1), std::nullopt);
-  EXPECT_EQ(from_code<Enum>(static_cast<std::int64_t>(count)), std::nullopt);
+  EXPECT_EQ(sql::from_code<Enum>(-1), std::nullopt);
+  EXPECT_EQ(sql::from_code<Enum>(static_cast<std::int64_t>(count)), std::nullopt);
 }
 
 TEST(Codes, CoverEveryValueUnderItsOwnNumber) {
@@ -365,7 +365,7 @@ TEST_F(SqliteOpen, CountsDeliveriesThatWaitAsUnfinished) {
     Result<Database> database = Database::open(options().path, Access::kReadOnly, "");
     const auto code = database->integer("SELECT state FROM deliveries WHERE sequence = " +
                                         std::to_string(sequence));
-    return from_code<DeliveryState>(code.value());
+    return sql::from_code<DeliveryState>(code.value());
   };
   deliver(1);
   change("UPDATE deliveries SET state = 1");  // waiting

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "store/sqlite/codes.h"
-#include "store/sqlite/columns.h"
+#include "store/sql/codes.h"
+#include "store/sql/columns.h"
 
 namespace postern::store::sqlite {
 
@@ -36,7 +36,7 @@ Result<void> AuditTables::load_event(RowId id, WorkingSet& working) {
   while (true) {
     POSTERN_ASSIGN_OR_RETURN(const bool more, event_.step());
     if (!more) break;
-    Columns columns(event_);
+    sql::Columns columns(event_);
     event.id = columns.integer();
     if (columns.next_is_null()) break;
     event.applied.push_back({.event = id, .consumer = columns.text(), .at = columns.time()});
@@ -48,8 +48,8 @@ Result<void> AuditTables::load_event(RowId id, WorkingSet& working) {
 Result<void> AuditTables::write(const Writes& writes) {
   for (const AuditRow& row : writes.audit) {
     const std::string deliveries = fmt::format("{}", fmt::join(row.deliveries, " "));
-    audit_.bind(row.id, row.at, row.actor.name, row.actor.peer, to_code(row.act),
-                to_code(row.outcome), deliveries, row.detail);
+    audit_.bind(row.id, row.at, row.actor.name, row.actor.peer, sql::to_code(row.act),
+                sql::to_code(row.outcome), deliveries, row.detail);
     POSTERN_RETURN_IF_ERROR(audit_.run());
   }
   for (const AppliedRow& row : writes.applied) {

@@ -5,15 +5,15 @@
 
 #include <fmt/format.h>
 
-#include "store/sqlite/codes.h"
-#include "store/sqlite/columns.h"
+#include "store/sql/codes.h"
+#include "store/sql/columns.h"
 
 namespace postern::store::sqlite {
 namespace {
 
-[[nodiscard]] LoadedDelivery read_loaded(Columns& columns) {
-  DeliveryRow row = read_delivery(columns);
-  EventRow event = read_event(columns);
+[[nodiscard]] LoadedDelivery read_loaded(sql::Columns& columns) {
+  DeliveryRow row = sql::read_delivery(columns);
+  EventRow event = sql::read_event(columns);
   MerchantName merchant = MerchantName::trusted(columns.text());
   return {.row = std::move(row),
           .event = std::move(event),
@@ -27,7 +27,7 @@ Result<DeliveryTables> DeliveryTables::prepare(Database& database) {
   const std::string with_event = fmt::format(
       "SELECT {}, {}, o.merchant, o.merchant_order_id FROM deliveries d "
       "JOIN events e ON e.id = d.event_id JOIN orders o ON o.id = d.order_id ",
-      kDeliveryColumns, kEventColumns);
+      sql::kDeliveryColumns, sql::kEventColumns);
   // 0 and 1: ready and waiting. The condition on the state is what lets the index be used.
   POSTERN_ASSIGN_OR_RETURN(made.due_,
                            database.prepare(with_event + "WHERE d.endpoint = ? AND d.state = 0 "
@@ -63,7 +63,7 @@ Result<void> DeliveryTables::load_claim(const ClaimKey& key, WorkingSet& working
   for (std::size_t taken = 0;; ++taken) {
     POSTERN_ASSIGN_OR_RETURN(const bool more, due_.step());
     if (!more) return {};
-    Columns columns(due_);
+    sql::Columns columns(due_);
     LoadedDelivery delivery = read_loaded(columns);
     POSTERN_RETURN_IF_ERROR(columns.check());
     if (taken == key.limit || delivery.row.due_at > key.due_by) {
@@ -81,7 +81,7 @@ Result<void> DeliveryTables::load_delivery(RowId id, WorkingSet& working) {
     by_id_.bind(id);
     POSTERN_ASSIGN_OR_RETURN(const bool found, by_id_.step());
     if (!found) return {};
-    Columns columns(by_id_);
+    sql::Columns columns(by_id_);
     LoadedDelivery delivery = read_loaded(columns);
     POSTERN_RETURN_IF_ERROR(columns.check());
     working.deliveries().put(std::move(delivery));
@@ -98,7 +98,7 @@ Result<void> DeliveryTables::load_chain(const ChainKey& key, WorkingSet& working
   while (true) {
     POSTERN_ASSIGN_OR_RETURN(const bool more, chain_.step());
     if (!more) break;
-    const bool ready = chain_.integer(1) == to_code(DeliveryState::kReady);
+    const bool ready = chain_.integer(1) == sql::to_code(DeliveryState::kReady);
     (ready ? chain.ready : chain.waiting).insert(chain_.integer(0));
   }
   working.deliveries().put_chain(key, std::move(chain));
@@ -107,8 +107,8 @@ Result<void> DeliveryTables::load_chain(const ChainKey& key, WorkingSet& working
 
 Result<void> DeliveryTables::write(const Writes& writes) {
   for (const DeliveryRow& row : writes.deliveries_changed) {
-    change_.bind(to_code(row.state), row.due_at, row.tries, row.lease, OptionalText{row.reason},
-                 row.id);
+    change_.bind(sql::to_code(row.state), row.due_at, row.tries, row.lease,
+                 OptionalText{row.reason}, row.id);
     POSTERN_RETURN_IF_ERROR(change_.run());
   }
   for (const Promotion& promotion : writes.deliveries_promoted) {
@@ -117,8 +117,8 @@ Result<void> DeliveryTables::write(const Writes& writes) {
   }
   return try_.run(writes.tries, [](Statement& statement, int first, const TryRow& row) {
     statement.bind_from(first, row.id, row.delivery, row.began_at,
-                        static_cast<std::int64_t>(row.took.count()), to_code(row.outcome), row.code,
-                        row.excerpt);
+                        static_cast<std::int64_t>(row.took.count()), sql::to_code(row.outcome),
+                        row.code, row.excerpt);
   });
 }
 

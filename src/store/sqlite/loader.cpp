@@ -22,7 +22,7 @@ namespace {
   return planted_fault("check_then_act");
 }
 
-[[nodiscard]] KnownCallback read_known(Columns& columns) {
+[[nodiscard]] KnownCallback read_known(sql::Columns& columns) {
   return KnownCallback{.id = columns.integer(),
                        .digest = columns.blob(),
                        .variants = static_cast<std::size_t>(columns.integer())};
@@ -57,15 +57,16 @@ Result<Loader> Loader::prepare(Database& database, FactKeys& fact_keys) {
   Loader made(fact_keys);
   POSTERN_ASSIGN_OR_RETURN(
       made.attempts_by_key_,
-      Many::prepare(database,
-                    fmt::format(fmt::runtime(kAttemptWithAll), kAttemptColumns, kOrderColumns,
-                                kFactColumns, "(VALUES {}) k CROSS JOIN attempts a",
-                                "WHERE a.number = k.column1 AND a.account = k.column2 "
-                                "AND a.sub_merchant = k.column3"),
-                    3));
-  POSTERN_ASSIGN_OR_RETURN(
-      made.attempt_by_id_,
-      database.prepare(fmt::format("SELECT {} FROM attempts a WHERE a.id = ?", kAttemptColumns)));
+      Many::prepare(
+          database,
+          fmt::format(fmt::runtime(kAttemptWithAll), sql::kAttemptColumns, sql::kOrderColumns,
+                      sql::kFactColumns, "(VALUES {}) k CROSS JOIN attempts a",
+                      "WHERE a.number = k.column1 AND a.account = k.column2 "
+                      "AND a.sub_merchant = k.column3"),
+          3));
+  POSTERN_ASSIGN_OR_RETURN(made.attempt_by_id_,
+                           database.prepare(fmt::format("SELECT {} FROM attempts a WHERE a.id = ?",
+                                                        sql::kAttemptColumns)));
   // An order without attempts gives one row, whose attempt is NULL.
   POSTERN_ASSIGN_OR_RETURN(
       made.order_by_key_,
@@ -73,7 +74,7 @@ Result<Loader> Loader::prepare(Database& database, FactKeys& fact_keys) {
                                    "LEFT JOIN attempts a ON a.order_id = o.id "
                                    "LEFT JOIN facts f ON f.attempt_id = a.id "
                                    "WHERE o.merchant_order_id = ? AND o.merchant = ?",
-                                   kOrderColumns, kFactColumns)));
+                                   sql::kOrderColumns, sql::kFactColumns)));
   // 0 and 1: ready and waiting.
   POSTERN_ASSIGN_OR_RETURN(
       made.endpoints_busy_,
@@ -81,7 +82,7 @@ Result<Loader> Loader::prepare(Database& database, FactKeys& fact_keys) {
   POSTERN_ASSIGN_OR_RETURN(
       made.fact_by_id_, database.prepare(fmt::format("SELECT {}, {} FROM facts f JOIN attempts a "
                                                      "ON a.id = f.attempt_id WHERE f.id = ?",
-                                                     kAttemptColumns, kFactColumns)));
+                                                     sql::kAttemptColumns, sql::kFactColumns)));
   POSTERN_ASSIGN_OR_RETURN(made.callback_by_id_,
                            database.prepare(fmt::format("{}c.id = ?", kKnownCallback)));
   POSTERN_ASSIGN_OR_RETURN(
@@ -120,19 +121,19 @@ Result<void> Loader::read_attempts(Statement& rows, WorkingSet& working) {
   while (true) {
     POSTERN_ASSIGN_OR_RETURN(const bool more, rows.step());
     if (!more) return finish_order(order, working);
-    Columns columns(rows);
+    sql::Columns columns(rows);
     const AttemptRow* attempt = working.find_attempt(columns.peek());
     if (attempt == nullptr) {
-      AttemptRow row = read_attempt(columns);
+      AttemptRow row = sql::read_attempt(columns);
       const RowId row_id = row.id;
       working.put_attempt(std::move(row));
       attempt = working.find_attempt(row_id);
     } else {
-      columns.skip(kAttemptColumnCount);
+      columns.skip(sql::kAttemptColumnCount);
     }
     if (columns.next_is_null()) {
       if (attempt->order != 0) return fault("store_corrupt", "an attempt names no order");
-      columns.skip(kOrderColumnCount);
+      columns.skip(sql::kOrderColumnCount);
       POSTERN_RETURN_IF_ERROR(read_fact_of(columns, columns.integer(), working));
       continue;
     }
@@ -140,9 +141,9 @@ Result<void> Loader::read_attempts(Statement& rows, WorkingSet& working) {
     if (!order || order->row.id != id) {
       POSTERN_RETURN_IF_ERROR(finish_order(order, working));
       if (working.has_order(id)) continue;
-      order = LoadedOrder{.row = read_order(columns), .attempts = {}, .endpoints_busy = {}};
+      order = LoadedOrder{.row = sql::read_order(columns), .attempts = {}, .endpoints_busy = {}};
     } else {
-      columns.skip(kOrderColumnCount);
+      columns.skip(sql::kOrderColumnCount);
     }
     const RowId sibling = columns.integer();
     order->attempts.push_back(sibling);
@@ -151,10 +152,10 @@ Result<void> Loader::read_attempts(Statement& rows, WorkingSet& working) {
 }
 
 /// Reads the fact that stands next in the row, if there is one.
-Result<void> Loader::read_fact_of(Columns& columns, RowId attempt, WorkingSet& working) {
+Result<void> Loader::read_fact_of(sql::Columns& columns, RowId attempt, WorkingSet& working) {
   POSTERN_ASSIGN_OR_RETURN(const AttemptRow* const row, attempt_of(attempt, working));
   if (!columns.next_is_null() && !facts_are_hidden()) {
-    working.put_fact(read_fact(columns, row->key));
+    working.put_fact(sql::read_fact(columns, row->key));
   }
   return columns.check();
 }
@@ -165,8 +166,8 @@ Result<const AttemptRow*> Loader::attempt_of(RowId id, WorkingSet& working) {
   attempt_by_id_.bind(id);
   POSTERN_ASSIGN_OR_RETURN(const bool found, attempt_by_id_.step());
   if (!found) return fault("store_corrupt", "an index names an attempt that does not exist");
-  Columns columns(attempt_by_id_);
-  working.put_attempt(read_attempt(columns));
+  sql::Columns columns(attempt_by_id_);
+  working.put_attempt(sql::read_attempt(columns));
   return working.find_attempt(id);
 }
 
@@ -197,12 +198,12 @@ Result<void> Loader::load_order(const core::OrderKey& key, WorkingSet& working) 
   while (true) {
     POSTERN_ASSIGN_OR_RETURN(const bool more, order_by_key_.step());
     if (!more) return finish_order(order, working);
-    Columns columns(order_by_key_);
+    sql::Columns columns(order_by_key_);
     if (!order) {
-      order = LoadedOrder{.row = read_order(columns), .attempts = {}, .endpoints_busy = {}};
+      order = LoadedOrder{.row = sql::read_order(columns), .attempts = {}, .endpoints_busy = {}};
       POSTERN_RETURN_IF_ERROR(columns.check());
     } else {
-      columns.skip(kOrderColumnCount);
+      columns.skip(sql::kOrderColumnCount);
     }
     if (columns.next_is_null()) continue;
     const RowId attempt = columns.integer();
@@ -235,9 +236,9 @@ Result<void> Loader::load_fact(RowId id, WorkingSet& working, std::vector<RowId>
   fact_by_id_.bind(id);
   POSTERN_ASSIGN_OR_RETURN(const bool found, fact_by_id_.step());
   if (!found) return fault("store_corrupt", "a key is filed for a fact that does not exist");
-  Columns columns(fact_by_id_);
-  const AttemptRow attempt = read_attempt(columns);
-  FactRow fact = read_fact(columns, attempt.key);
+  sql::Columns columns(fact_by_id_);
+  const AttemptRow attempt = sql::read_attempt(columns);
+  FactRow fact = sql::read_fact(columns, attempt.key);
   POSTERN_RETURN_IF_ERROR(columns.check());
   callbacks.push_back(fact.callback);
   working.put_fact(std::move(fact));
@@ -250,7 +251,7 @@ Result<void> Loader::load_callback(RowId id, WorkingSet& working) {
   callback_by_id_.bind(id);
   POSTERN_ASSIGN_OR_RETURN(const bool found, callback_by_id_.step());
   if (!found) return {};
-  Columns columns(callback_by_id_);
+  sql::Columns columns(callback_by_id_);
   working.put_callback(read_known(columns));
   return {};
 }
@@ -261,7 +262,7 @@ Result<void> Loader::load_message(const MessageKey& key, WorkingSet& working) {
   callback_by_message_.bind(key.key, key.account.text());
   POSTERN_ASSIGN_OR_RETURN(const bool found, callback_by_message_.step());
   if (!found) return {};
-  Columns columns(callback_by_message_);
+  sql::Columns columns(callback_by_message_);
   KnownCallback known = read_known(columns);
   const RowId id = known.id;
   working.put_callback(std::move(known));

@@ -3,7 +3,7 @@
 #include <optional>
 #include <vector>
 
-#include "store/sqlite/columns.h"
+#include "store/sql/columns.h"
 #include "store/sqlite/fact_keys.h"
 #include "store/sqlite/many.h"
 #include "store/sqlite/sqlite.h"
@@ -24,7 +24,8 @@ class Loader {
   explicit Loader(FactKeys& fact_keys) : fact_keys_(&fact_keys) {}
   [[nodiscard]] Result<void> load_attempts(const KeySet& keys, WorkingSet& working);
   [[nodiscard]] Result<void> read_attempts(Statement& rows, WorkingSet& working);
-  [[nodiscard]] Result<void> read_fact_of(Columns& columns, RowId attempt, WorkingSet& working);
+  [[nodiscard]] Result<void> read_fact_of(sql::Columns& columns, RowId attempt,
+                                          WorkingSet& working);
   [[nodiscard]] Result<const AttemptRow*> attempt_of(RowId id, WorkingSet& working);
   [[nodiscard]] Result<void> finish_order(std::optional<LoadedOrder>& order, WorkingSet& working);
   [[nodiscard]] Result<void> load_order(const core::OrderKey& key, WorkingSet& working);

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "store/sqlite/codes.h"
+#include "store/sql/codes.h"
 
 namespace postern::store::sqlite {
 namespace {
@@ -26,7 +26,7 @@ void bind_money(Statement& statement, int index, const std::optional<core::Money
 
 /// The nine columns of an order that change.
 void bind_changing(Statement& statement, int first, const OrderRow& row) {
-  statement.bind_from(first, row.sequence, to_code(row.state), to_code(row.dispute));
+  statement.bind_from(first, row.sequence, sql::to_code(row.state), sql::to_code(row.dispute));
   bind_money(statement, first + 3, row.expected);
   bind_money(statement, first + 5, row.paid);
   if (row.refunded) {
@@ -131,13 +131,14 @@ Result<void> RowWriter::write(const Writes& writes) {
 }
 
 Result<void> RowWriter::write_callbacks(const Writes& writes) {
-  return callback_.run(writes.callbacks, [](Statement& statement, int first,
-                                            const CallbackRow& row) {
-    statement.bind_from(first, row.id, row.account.text(), row.received_at, to_code(row.outcome),
-                        Reference{row.copy_of}, OptionalText{row.message_key}, row.key_id,
-                        row.scheme, row.event_type, row.peer, Blob{row.digest}, Blob{row.target},
-                        Blob{row.headers}, Blob{row.body});
-  });
+  return callback_.run(writes.callbacks,
+                       [](Statement& statement, int first, const CallbackRow& row) {
+                         statement.bind_from(first, row.id, row.account.text(), row.received_at,
+                                             sql::to_code(row.outcome), Reference{row.copy_of},
+                                             OptionalText{row.message_key}, row.key_id, row.scheme,
+                                             row.event_type, row.peer, Blob{row.digest},
+                                             Blob{row.target}, Blob{row.headers}, Blob{row.body});
+                       });
 }
 
 Result<void> RowWriter::write_copies(std::vector<RowId> copies) {
@@ -189,10 +190,10 @@ Result<void> RowWriter::write_facts(const Writes& writes) {
   const auto bind = [&keys](Statement& statement, int first, const FactRow& row) {
     keys.push_back(core::fact_key(row.fact));
     statement.bind_from(first, row.id, row.attempt, Reference{row.callback}, keys.back(),
-                        to_code(row.fact.kind), to_code(row.fact.source), row.fact.payment_id,
-                        row.fact.refund_id, row.fact.dispute_id);
+                        sql::to_code(row.fact.kind), sql::to_code(row.fact.source),
+                        row.fact.payment_id, row.fact.refund_id, row.fact.dispute_id);
     bind_money(statement, first + 9, row.fact.money);
-    statement.bind_from(first + 11, to_code(row.fact.dispute), row.fact.occurred_at,
+    statement.bind_from(first + 11, sql::to_code(row.fact.dispute), row.fact.occurred_at,
                         row.recorded_at);
   };
   POSTERN_RETURN_IF_ERROR(fact_.run(writes.facts, bind));
@@ -204,28 +205,28 @@ Result<void> RowWriter::write_facts(const Writes& writes) {
 
 Result<void> RowWriter::write_events(const Writes& writes) {
   return event_.run(writes.events, [](Statement& statement, int first, const EventRow& row) {
-    statement.bind_from(first, row.id, row.order, row.sequence, to_code(row.type), row.created_at,
-                        row.body);
+    statement.bind_from(first, row.id, row.order, row.sequence, sql::to_code(row.type),
+                        row.created_at, row.body);
   });
 }
 
 Result<void> RowWriter::write_deliveries(const Writes& writes) {
   const auto bind = [](Statement& statement, int first, const DeliveryRow& row) {
     statement.bind_from(first, row.id, row.event, row.order, row.sequence, row.endpoint.text(),
-                        to_code(row.state), row.due_at);
+                        sql::to_code(row.state), row.due_at);
   };
   return delivery_.run(writes.deliveries, bind);
 }
 
 Result<void> RowWriter::write_incidents(const Writes& writes) {
   for (const IncidentRow& row : writes.incidents) {
-    incident_.bind(row.id, to_code(row.kind), row.subject, Reference{row.order},
-                   Reference{row.callback}, row.detail, to_code(row.state), row.count, row.first_at,
-                   row.last_at);
+    incident_.bind(row.id, sql::to_code(row.kind), row.subject, Reference{row.order},
+                   Reference{row.callback}, row.detail, sql::to_code(row.state), row.count,
+                   row.first_at, row.last_at);
     POSTERN_RETURN_IF_ERROR(incident_.run());
   }
   for (const auto& [kind, subject] : writes.incidents_resolved) {
-    incident_resolved_.bind(subject, to_code(kind));
+    incident_resolved_.bind(subject, sql::to_code(kind));
     POSTERN_RETURN_IF_ERROR(incident_resolved_.run());
   }
   return {};

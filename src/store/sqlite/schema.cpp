@@ -3,8 +3,9 @@
 // Every row has an integer id that grows with time, so that inserts go to the right edge of each
 // tree and cost the same at ten million rows as at ten thousand. Times are UTC milliseconds. Money
 // is whole minor units with an ISO 4217 currency. States and kinds are small numbers, listed in
-// codes.cpp; those that a partial index names are repeated beside it. Bytes that were received are
-// blobs, and a row of `callbacks` is never updated once written: its copies are counted aside.
+// store/sql/codes.cpp; those that a partial index names are repeated beside it. Bytes that were
+// received are blobs, and a row of `callbacks` is never updated once written: its copies are
+// counted aside.
 //
 // An index is paid for with every callback, so there is none that no question needs. Partial
 // indexes keep rows out that are the ordinary case.

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "store/rows.h"
+#include "store/sql/row_view.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -39,14 +40,15 @@ struct Reference {
 [[nodiscard]] Error error_of(sqlite3* db, int code, std::string_view doing);
 
 /// A statement kept prepared. Texts and blobs are bound without a copy: they must stay as they are
-/// until the statement has been run, or reset. @thread that of its database
-class Statement {
+/// until the statement has been run, or reset. As a RowView it is the row at hand.
+/// @thread that of its database
+class Statement final : public sql::RowView {
  public:
   Statement() = default;
   explicit Statement(sqlite3_stmt* handle) : handle_(handle) {}
   Statement(Statement&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
   Statement& operator=(Statement&& other) noexcept;
-  ~Statement();
+  ~Statement() override;
 
   /// Binds the parameters from the first on.
   template <class... Values>
@@ -71,11 +73,11 @@ class Statement {
   [[nodiscard]] Result<void> run();
   void reset();
 
-  // Columns of the row at hand, from 0. Views stay valid until the next step or reset.
-  [[nodiscard]] bool is_null(int column) const;
-  [[nodiscard]] std::int64_t integer(int column) const;
-  [[nodiscard]] std::string_view text(int column) const;
-  [[nodiscard]] std::string_view blob(int column) const;
+  // Views stay valid until the next step or reset.
+  [[nodiscard]] bool is_null(int column) const override;
+  [[nodiscard]] std::int64_t integer(int column) const override;
+  [[nodiscard]] std::string_view text(int column) const override;
+  [[nodiscard]] std::string_view blob(int column) const override;
 
  private:
   sqlite3_stmt* handle_ = nullptr;

@@ -7,7 +7,7 @@
 #include <variant>
 #include <vector>
 
-#include "store/sqlite/columns.h"
+#include "store/sql/columns.h"
 
 namespace postern::store::sqlite {
 namespace {
@@ -81,13 +81,13 @@ void add_conditions(Query& query, const DeliveryFilter& filter, std::string_view
                 std::string_view(filter.endpoint->text()));
   }
   if (filter.state) {
-    const std::int64_t code = to_code(*filter.state);
+    const std::int64_t code = sql::to_code(*filter.state);
     query.where("d.state =", code);
     // What the partial indexes hold, said so that they can be used.
     if (code <= 1) query.where(fmt::format("d.state = {}", code));
     if (code >= 3) query.where("d.state >= 3");
   }
-  if (filter.event) query.where("e.type =", to_code(*filter.event));
+  if (filter.event) query.where("e.type =", sql::to_code(*filter.event));
   if (filter.from) query.where("e.created_at_ms >=", milliseconds_of(*filter.from));
   if (filter.to) query.where("e.created_at_ms <", milliseconds_of(*filter.to));
   if (filter.account) query.where(fmt::format("instr(e.body, {}) > 0", query.bind(account_text)));
@@ -174,7 +174,7 @@ Result<std::vector<Row>> SqliteReader::rows(const std::string& sql, Bind bind, R
     const Result<bool> more = running.step();
     if (!more) return unreadable(more.error());
     if (!*more) return rows;
-    Columns columns(running);
+    sql::Columns columns(running);
     rows.push_back(read(columns));
     const Result<void> sound = columns.check();
     if (!sound) return unreadable(sound.error());
@@ -198,25 +198,26 @@ Result<std::vector<Row>> SqliteReader::rows_of(const Query& query, Read read) {
 }
 
 Result<std::optional<OrderRow>> SqliteReader::order(const core::OrderKey& key) {
-  static const std::string sql = fmt::format(
-      "SELECT {} FROM orders o WHERE o.merchant_order_id = ? AND o.merchant = ?", kOrderColumns);
+  static const std::string sql =
+      fmt::format("SELECT {} FROM orders o WHERE o.merchant_order_id = ? AND o.merchant = ?",
+                  sql::kOrderColumns);
   const auto bind = [&key](Statement& running) {
     running.bind(key.id.text(), key.merchant.text());
   };
-  return first_of(rows<OrderRow>(sql, bind, read_order));
+  return first_of(rows<OrderRow>(sql, bind, sql::read_order));
 }
 
 Result<std::optional<OrderRow>> SqliteReader::order(RowId id) {
   static const std::string sql =
-      fmt::format("SELECT {} FROM orders o WHERE o.id = ?", kOrderColumns);
-  return first_of(rows_by_id<OrderRow>(sql, id, read_order));
+      fmt::format("SELECT {} FROM orders o WHERE o.id = ?", sql::kOrderColumns);
+  return first_of(rows_by_id<OrderRow>(sql, id, sql::read_order));
 }
 
 Result<std::vector<OrderRow>> SqliteReader::orders(const OrderFilter& filter) {
-  Query query{.sql = fmt::format("SELECT {} FROM orders o", kOrderColumns), .values = {}};
+  Query query{.sql = fmt::format("SELECT {} FROM orders o", sql::kOrderColumns), .values = {}};
   if (filter.before != 0) query.where("o.id <", filter.before);
   if (filter.state) {
-    const std::int64_t code = to_code(*filter.state);
+    const std::int64_t code = sql::to_code(*filter.state);
     query.where("o.state =", code);
     // What the partial index holds, said so that it can be used.
     if (code >= 2) query.where("o.state >= 2");
@@ -228,42 +229,42 @@ Result<std::vector<OrderRow>> SqliteReader::orders(const OrderFilter& filter) {
                     query.bind(std::string_view(filter.search))));
   }
   query.order_and_limit("o.id DESC", filter.limit);
-  return rows_of<OrderRow>(query, read_order);
+  return rows_of<OrderRow>(query, sql::read_order);
 }
 
 Result<std::vector<AttemptRow>> SqliteReader::attempts(RowId order) {
-  static const std::string sql =
-      fmt::format("SELECT {} FROM attempts a WHERE a.order_id = ? ORDER BY a.id", kAttemptColumns);
-  return rows_by_id<AttemptRow>(sql, order, read_attempt);
+  static const std::string sql = fmt::format(
+      "SELECT {} FROM attempts a WHERE a.order_id = ? ORDER BY a.id", sql::kAttemptColumns);
+  return rows_by_id<AttemptRow>(sql, order, sql::read_attempt);
 }
 
 Result<std::vector<FactRow>> SqliteReader::facts(RowId order) {
   static const std::string sql = fmt::format(
       "SELECT {}, {} FROM attempts a JOIN facts f ON f.attempt_id = a.id WHERE a.order_id = ? "
       "ORDER BY f.id",
-      kAttemptColumns, kFactColumns);
-  return rows_by_id<FactRow>(sql, order, [](Columns& columns) {
-    const AttemptRow attempt = read_attempt(columns);
-    return read_fact(columns, attempt.key);
+      sql::kAttemptColumns, sql::kFactColumns);
+  return rows_by_id<FactRow>(sql, order, [](sql::Columns& columns) {
+    const AttemptRow attempt = sql::read_attempt(columns);
+    return sql::read_fact(columns, attempt.key);
   });
 }
 
 Result<std::vector<EventRow>> SqliteReader::events(RowId order) {
   static const std::string sql = fmt::format(
-      "SELECT {} FROM events e WHERE e.order_id = ? ORDER BY e.sequence", kEventColumns);
-  return rows_by_id<EventRow>(sql, order, read_event);
+      "SELECT {} FROM events e WHERE e.order_id = ? ORDER BY e.sequence", sql::kEventColumns);
+  return rows_by_id<EventRow>(sql, order, sql::read_event);
 }
 
 Result<std::vector<DeliveryRow>> SqliteReader::deliveries(RowId order) {
   static const std::string sql = fmt::format(
-      "SELECT {} FROM deliveries d WHERE d.order_id = ? ORDER BY d.id", kDeliveryColumns);
-  return rows_by_id<DeliveryRow>(sql, order, read_delivery);
+      "SELECT {} FROM deliveries d WHERE d.order_id = ? ORDER BY d.id", sql::kDeliveryColumns);
+  return rows_by_id<DeliveryRow>(sql, order, sql::read_delivery);
 }
 
 Result<std::optional<DeliveryRow>> SqliteReader::delivery(RowId id) {
   static const std::string sql =
-      fmt::format("SELECT {} FROM deliveries d WHERE d.id = ?", kDeliveryColumns);
-  return first_of(rows_by_id<DeliveryRow>(sql, id, read_delivery));
+      fmt::format("SELECT {} FROM deliveries d WHERE d.id = ?", sql::kDeliveryColumns);
+  return first_of(rows_by_id<DeliveryRow>(sql, id, sql::read_delivery));
 }
 
 Result<std::vector<DeliveryRow>> SqliteReader::deliveries(const DeliveryFilter& filter) {
@@ -278,13 +279,13 @@ Result<std::vector<DeliveryRow>> SqliteReader::deliveries_by(const DeliveryFilte
                                                              std::string_view direction) {
   const std::string account_text = filter.account ? account_member(*filter.account) : "";
   const bool asks_events = filter.event || filter.account || filter.from || filter.to;
-  Query query{.sql = fmt::format("SELECT {} FROM deliveries d{}", kDeliveryColumns,
+  Query query{.sql = fmt::format("SELECT {} FROM deliveries d{}", sql::kDeliveryColumns,
                                  asks_events ? kJoinEvents : ""),
               .values = {}};
   add_conditions(query, filter, account_text);
   query.order_and_limit(fmt::format("{} {}", id_column(search_of(filter)), direction),
                         filter.limit);
-  return rows_of<DeliveryRow>(query, read_delivery);
+  return rows_of<DeliveryRow>(query, sql::read_delivery);
 }
 
 /// Every part is answered by a partial index alone, but for the one row of the oldest.
@@ -303,7 +304,7 @@ Result<EndpointLoad> SqliteReader::load_of(const EndpointName& endpoint) {
   const auto bind = [&endpoint](Statement& running) {
     running.bind(std::string_view(endpoint.text()));
   };
-  const auto read = [](Columns& columns) {
+  const auto read = [](sql::Columns& columns) {
     EndpointLoad load{.ready = columns.integer(),
                       .waiting = columns.integer(),
                       .dead = columns.integer(),
@@ -324,7 +325,7 @@ Result<DeliveryCount> SqliteReader::count(const DeliveryFilter& filter) {
                                  kJoinEvents),
               .values = {}};
   add_conditions(query, filter, account_text);
-  const auto read = [](Columns& columns) {
+  const auto read = [](sql::Columns& columns) {
     DeliveryCount count{
         .deliveries = columns.integer(), .orders = columns.integer(), .last = columns.reference()};
     if (count.deliveries == 0) return count;
@@ -339,43 +340,43 @@ Result<DeliveryCount> SqliteReader::count(const DeliveryFilter& filter) {
 
 Result<std::vector<TryRow>> SqliteReader::tries(RowId delivery) {
   static const std::string sql =
-      fmt::format("SELECT {} FROM tries t WHERE t.delivery_id = ? ORDER BY t.id", kTryColumns);
-  return rows_by_id<TryRow>(sql, delivery, read_try);
+      fmt::format("SELECT {} FROM tries t WHERE t.delivery_id = ? ORDER BY t.id", sql::kTryColumns);
+  return rows_by_id<TryRow>(sql, delivery, sql::read_try);
 }
 
 Result<std::optional<EventRow>> SqliteReader::event(RowId id) {
   static const std::string sql =
-      fmt::format("SELECT {} FROM events e WHERE e.id = ?", kEventColumns);
-  return first_of(rows_by_id<EventRow>(sql, id, read_event));
+      fmt::format("SELECT {} FROM events e WHERE e.id = ?", sql::kEventColumns);
+  return first_of(rows_by_id<EventRow>(sql, id, sql::read_event));
 }
 
 Result<std::vector<EventRow>> SqliteReader::events_after(RowId after, std::size_t limit) {
-  Query query{.sql = fmt::format("SELECT {} FROM events e", kEventColumns), .values = {}};
+  Query query{.sql = fmt::format("SELECT {} FROM events e", sql::kEventColumns), .values = {}};
   query.where("e.id >", after);
   query.order_and_limit("e.id", limit);
-  return rows_of<EventRow>(query, read_event);
+  return rows_of<EventRow>(query, sql::read_event);
 }
 
 Result<std::vector<AppliedRow>> SqliteReader::applied(RowId order) {
   static const std::string sql = fmt::format(
       "SELECT {} FROM events e JOIN applied p ON p.event_id = e.id WHERE e.order_id = ? "
       "ORDER BY p.event_id, p.consumer",
-      kAppliedColumns);
-  return rows_by_id<AppliedRow>(sql, order, read_applied);
+      sql::kAppliedColumns);
+  return rows_by_id<AppliedRow>(sql, order, sql::read_applied);
 }
 
 Result<std::vector<AuditRow>> SqliteReader::audit_after(RowId after, std::size_t limit) {
-  Query query{.sql = fmt::format("SELECT {} FROM audit u", kAuditColumns), .values = {}};
+  Query query{.sql = fmt::format("SELECT {} FROM audit u", sql::kAuditColumns), .values = {}};
   query.where("u.id >", after);
   query.order_and_limit("u.id", limit);
-  return rows_of<AuditRow>(query, read_audit);
+  return rows_of<AuditRow>(query, sql::read_audit);
 }
 
 Result<std::optional<CallbackRow>> SqliteReader::callback(RowId id) {
   static const std::string sql = fmt::format("SELECT {}, c.headers, c.body FROM {} WHERE c.id = ?",
-                                             kCallbackColumns, kCallbackTables);
-  return first_of(rows_by_id<CallbackRow>(sql, id, [](Columns& columns) {
-    CallbackRow row = read_callback(columns);
+                                             sql::kCallbackColumns, sql::kCallbackTables);
+  return first_of(rows_by_id<CallbackRow>(sql, id, [](sql::Columns& columns) {
+    CallbackRow row = sql::read_callback(columns);
     row.headers = columns.blob();
     row.body = columns.blob();
     return row;
@@ -383,17 +384,17 @@ Result<std::optional<CallbackRow>> SqliteReader::callback(RowId id) {
 }
 
 Result<std::vector<CallbackRow>> SqliteReader::callbacks(const CallbackFilter& filter) {
-  Query query{.sql = fmt::format("SELECT {} FROM {}", kCallbackColumns, kCallbackTables),
+  Query query{.sql = fmt::format("SELECT {} FROM {}", sql::kCallbackColumns, sql::kCallbackTables),
               .values = {}};
   if (filter.before != 0) query.where("c.id <", filter.before);
   if (filter.outcome) {
-    const std::int64_t code = to_code(*filter.outcome);
+    const std::int64_t code = sql::to_code(*filter.outcome);
     query.where("c.outcome =", code);
     if (code >= 2) query.where("c.outcome >= 2");
   }
   if (filter.account) query.where("c.account =", std::string_view(filter.account->text()));
   query.order_and_limit("c.id DESC", filter.limit);
-  return rows_of<CallbackRow>(query, read_callback);
+  return rows_of<CallbackRow>(query, sql::read_callback);
 }
 
 Result<std::vector<CallbackRow>> SqliteReader::callbacks_of(RowId order) {
@@ -403,26 +404,27 @@ Result<std::vector<CallbackRow>> SqliteReader::callbacks_of(RowId order) {
       "WHERE a.order_id = ?1 AND f.callback_id IS NOT NULL) "
       "SELECT {} FROM {} WHERE c.id IN (SELECT id FROM evidence UNION SELECT v.id FROM evidence w "
       "JOIN callbacks v ON v.copy_of = w.id) ORDER BY c.id",
-      kCallbackColumns, kCallbackTables);
-  return rows_by_id<CallbackRow>(sql, order, read_callback);
+      sql::kCallbackColumns, sql::kCallbackTables);
+  return rows_by_id<CallbackRow>(sql, order, sql::read_callback);
 }
 
 Result<std::vector<IncidentRow>> SqliteReader::incidents(const IncidentFilter& filter) {
-  Query query{.sql = fmt::format("SELECT {} FROM incidents i", kIncidentColumns), .values = {}};
+  Query query{.sql = fmt::format("SELECT {} FROM incidents i", sql::kIncidentColumns),
+              .values = {}};
   if (filter.before != 0) query.where("i.id <", filter.before);
   if (filter.state) {
-    const std::int64_t code = to_code(*filter.state);
+    const std::int64_t code = sql::to_code(*filter.state);
     query.where("i.state =", code);
     if (code < 2) query.where("i.state < 2");
   }
   query.order_and_limit("i.id DESC", filter.limit);
-  return rows_of<IncidentRow>(query, read_incident);
+  return rows_of<IncidentRow>(query, sql::read_incident);
 }
 
 Result<std::vector<IncidentRow>> SqliteReader::incidents_of(RowId order) {
   static const std::string sql = fmt::format(
-      "SELECT {} FROM incidents i WHERE i.order_id = ? ORDER BY i.id", kIncidentColumns);
-  return rows_by_id<IncidentRow>(sql, order, read_incident);
+      "SELECT {} FROM incidents i WHERE i.order_id = ? ORDER BY i.id", sql::kIncidentColumns);
+  return rows_by_id<IncidentRow>(sql, order, sql::read_incident);
 }
 
 Result<Totals> SqliteReader::totals() {
@@ -435,7 +437,7 @@ Result<Totals> SqliteReader::totals() {
   POSTERN_ASSIGN_OR_RETURN(const std::vector<Totals> counted,
                            rows<Totals>(
                                sql, [](Statement&) {},
-                               [](Columns& columns) {
+                               [](sql::Columns& columns) {
                                  return Totals{.orders = columns.integer(),
                                                .attempts = columns.integer(),
                                                .facts = columns.integer(),

@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "store/rows.h"
-#include "store/sqlite/codes.h"
-#include "store/sqlite/sqlite.h"
+#include "store/sql/codes.h"
+#include "store/sql/row_view.h"
 
-namespace postern::store::sqlite {
+namespace postern::store::sql {
 
 // What the functions below read, in their order. The tables are called o, a, f, e, d, t, i, u, p;
 // callbacks are c, joined with their counter k.
@@ -37,22 +37,22 @@ inline constexpr std::string_view kAuditColumns =
 inline constexpr std::string_view kAppliedColumns = "p.event_id, p.consumer, p.at_ms";
 inline constexpr std::string_view kCallbackColumns =
     "c.id, c.account, c.received_at_ms, c.outcome, c.copy_of, c.message_key, c.key_id, c.scheme, "
-    "c.event_type, c.peer, c.digest, c.target, ifnull(k.count, 0)";
+    "c.event_type, c.peer, c.digest, c.target, coalesce(k.count, 0)";
 inline constexpr std::string_view kCallbackTables =
     "callbacks c LEFT JOIN copies k ON k.callback_id = c.id";
 
 /// Reads the columns of one row from left to right.
 class Columns {
  public:
-  explicit Columns(const Statement& statement) : statement_(statement) {}
+  explicit Columns(const RowView& row) : row_(row) {}
 
-  [[nodiscard]] bool next_is_null() const { return statement_.is_null(column_); }
+  [[nodiscard]] bool next_is_null() const { return row_.is_null(column_); }
   void skip(int columns) { column_ += columns; }
   /// The next column, which stays the next.
-  [[nodiscard]] std::int64_t peek() const { return statement_.integer(column_); }
-  [[nodiscard]] std::int64_t integer() { return statement_.integer(column_++); }
-  [[nodiscard]] std::string text() { return std::string(statement_.text(column_++)); }
-  [[nodiscard]] std::string blob() { return std::string(statement_.blob(column_++)); }
+  [[nodiscard]] std::int64_t peek() const { return row_.integer(column_); }
+  [[nodiscard]] std::int64_t integer() { return row_.integer(column_++); }
+  [[nodiscard]] std::string text() { return std::string(row_.text(column_++)); }
+  [[nodiscard]] std::string blob() { return std::string(row_.blob(column_++)); }
   [[nodiscard]] RowId reference() { return integer(); }  // NULL reads as 0.
   [[nodiscard]] TimePoint time() { return TimePoint(std::chrono::milliseconds(integer())); }
   /// Two columns: minor units and currency, both NULL for nothing.
@@ -71,7 +71,7 @@ class Columns {
   [[nodiscard]] Result<void> check() const;
 
  private:
-  const Statement& statement_;
+  const RowView& row_;
   int column_ = 0;
   bool sound_ = true;
 };
@@ -90,4 +90,4 @@ inline constexpr int kAttemptColumnCount = 5;
 /// Without headers and body.
 [[nodiscard]] CallbackRow read_callback(Columns& columns);
 
-}  // namespace postern::store::sqlite
+}  // namespace postern::store::sql

@@ -1,8 +1,8 @@
-#include "store/sqlite/codes.h"
+#include "store/sql/codes.h"
 
 #include <array>
 
-namespace postern::store::sqlite {
+namespace postern::store::sql {
 namespace {
 
 constexpr std::array kOrderStates = {
@@ -100,4 +100,4 @@ std::span<const AuditOutcome> codes() {
   return kAuditOutcomes;
 }
 
-}  // namespace postern::store::sqlite
+}  // namespace postern::store::sql

@@ -11,7 +11,7 @@
 #include "core/order.h"
 #include "store/rows.h"
 
-namespace postern::store::sqlite {
+namespace postern::store::sql {
 
 /// The numbers under which states and kinds are stored: the place in this list. New ones are added
 /// at the end, none is ever moved or taken away; the schema's partial indexes repeat some of them.
@@ -59,4 +59,4 @@ template <class Enum>
   return all[static_cast<std::size_t>(code)];
 }
 
-}  // namespace postern::store::sqlite
+}  // namespace postern::store::sql

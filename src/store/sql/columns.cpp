@@ -1,8 +1,8 @@
-#include "store/sqlite/columns.h"
+#include "store/sql/columns.h"
 
 #include <charconv>
 
-namespace postern::store::sqlite {
+namespace postern::store::sql {
 
 std::optional<core::Money> Columns::money() {
   if (next_is_null()) {
@@ -10,7 +10,7 @@ std::optional<core::Money> Columns::money() {
     return std::nullopt;
   }
   const std::int64_t minor = integer();
-  const Result<core::Currency> currency = core::Currency::parse(statement_.text(column_++));
+  const Result<core::Currency> currency = core::Currency::parse(row_.text(column_++));
   if (!currency) {
     sound_ = false;
     return std::nullopt;
@@ -20,7 +20,7 @@ std::optional<core::Money> Columns::money() {
 
 std::vector<RowId> Columns::row_ids() {
   std::vector<RowId> ids;
-  std::string_view text = statement_.text(column_++);
+  std::string_view text = row_.text(column_++);
   while (!text.empty()) {
     RowId id = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
@@ -163,4 +163,4 @@ CallbackRow read_callback(Columns& columns) {
   return row;
 }
 
-}  // namespace postern::store::sqlite
+}  // namespace postern::store::sql
