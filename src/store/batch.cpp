@@ -45,33 +45,49 @@ struct Asked {
   return asked;
 }
 
-enum class Written : unsigned char { kYes, kNo, kOneIsAtFault };
+enum class Written : unsigned char { kYes, kNo, kOneIsAtFault, kConflict };
+
+/// How often a batch is planned before others that are in its way win.
+constexpr int kConflictsMax = 4;
+
+[[nodiscard]] Written judge(const Error& error) {
+  if (error.code == kConflict) return Written::kConflict;
+  return error.error_class == ErrorClass::kRejected ? Written::kOneIsAtFault : Written::kNo;
+}
 
 /// Begins, plans and writes, short of the commit. On anything but kYes the transaction is undone.
 [[nodiscard]] Written write_uncommitted(Engine& engine, RowIds& ids, Commands commands) {
   if (!engine.begin()) return Written::kNo;
   WorkingSet working(ids, commands.size());
   const Asked asked = ask(commands);
-  if (!engine.load(asked.keys, working)) {
+  if (const Result<void> loaded = engine.load(asked.keys, working); !loaded) {
     engine.rollback();
-    return Written::kNo;
+    return judge(loaded.error());
   }
   for (Command* command : asked.turns) command->plan(working);
   failpoint("planned");
   const Result<void> written = engine.write(working.take_writes());
   if (written) return Written::kYes;
   engine.rollback();
-  return written.error().error_class == ErrorClass::kRejected ? Written::kOneIsAtFault
-                                                              : Written::kNo;
+  return judge(written.error());
+}
+
+[[nodiscard]] Written write_despite_conflicts(Engine& engine, RowIds& ids, Commands commands) {
+  Written written = Written::kConflict;
+  for (int i = 0; i < kConflictsMax && written == Written::kConflict; ++i) {
+    written = write_uncommitted(engine, ids, commands);
+  }
+  return written;
 }
 
 }  // namespace
 
 void run_batch(Engine& engine, RowIds& ids, Commands commands) {
-  switch (write_uncommitted(engine, ids, commands)) {
+  switch (write_despite_conflicts(engine, ids, commands)) {
     case Written::kYes:
       break;
     case Written::kNo:
+    case Written::kConflict:
       finish_all(commands, Commit::kRefused);
       return;
     case Written::kOneIsAtFault:

@@ -79,27 +79,35 @@ void BatchWriter::fail(const Error& error) {
 
 void BatchWriter::run() {
   while (true) {
-    const Batch batch = take();
-    if (batch.empty()) break;
-    count_batch(batch.size());
-    run_batch(engine_, ids_, batch);
+    const std::optional<Batch> batch = take();
+    if (!batch) break;
+    if (!batch->empty()) {
+      count_batch(batch->size());
+      run_batch(engine_, ids_, *batch);
+    }
     engine_.tidy();
     if (engine_.failure()) fail(*engine_.failure());
   }
   refuse_queued();
 }
 
-BatchWriter::Batch BatchWriter::take() {
+std::optional<BatchWriter::Batch> BatchWriter::take() {
+  const std::chrono::milliseconds tidy_every = engine_.tidy_every();
   std::unique_lock lock(mutex_);
   while (queue_.empty() && !stopping_ && !failed_) {
     last_size_ = 0;
     wake_at_ = 1;
-    arrived_.wait(lock);
+    if (tidy_every == std::chrono::milliseconds(0)) {
+      arrived_.wait(lock);
+    } else if (arrived_.wait_for(lock, tidy_every) == std::cv_status::timeout && queue_.empty()) {
+      wake_at_ = 0;
+      return Batch();
+    }
     wake_at_ = 0;
   }
   if (last_size_ >= limits_.crowd) gather(lock);
-  if (failed_) return {};
-  if (stopping_ && clock_.monotonic() >= stop_deadline_) return {};
+  if (failed_) return std::nullopt;
+  if (stopping_ && (queue_.empty() || clock_.monotonic() >= stop_deadline_)) return std::nullopt;
   const std::size_t size = std::min(queue_.size(), limits_.batch_max);
   const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(size);
   Batch batch(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -60,8 +61,9 @@ class BatchWriter {
   using Batch = std::vector<std::unique_ptr<Command>>;
 
   void run();
-  /// Waits for commands and moves them out. An empty batch: stopped.
-  [[nodiscard]] Batch take();
+  /// Waits for commands and moves them out. An empty batch: none came, and the engine has to be
+  /// tidied; nothing: stopped.
+  [[nodiscard]] std::optional<Batch> take();
   void gather(std::unique_lock<std::mutex>& lock);
   void refuse_queued();
   void count_batch(std::size_t size);

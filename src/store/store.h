@@ -160,12 +160,16 @@ class Store {
   /// Never blocks. With a full queue or a failed store `finish(kRefused)` is called at once.
   /// @thread any
   virtual void submit(std::unique_ptr<Command> command) = 0;
+  /// Whether commands can be written, as far as is known.
   [[nodiscard]] virtual bool healthy() const = 0;
   /// A reader of its own connection. It must go before the store does. @errors store_unreadable
   [[nodiscard]] virtual Result<std::unique_ptr<Reader>> reader() = 0;
   /// Six characters, made with the store: part of every public id, so that the ids of two
   /// installations never meet.
   [[nodiscard]] virtual const std::string& tag() const = 0;
+  /// The clock that all nodes of this store go by; nullptr where it has one node only, which goes
+  /// by its own. Lifetime: that of the store
+  [[nodiscard]] virtual const Clock* clock() const { return nullptr; }
 };
 
 /// How the body of an event names the account whose fact caused it. No other member of a body has

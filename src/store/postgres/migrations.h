@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "store/migration.h"
+#include "store/postgres/connection.h"
+
+namespace postern::store::postgres {
+
+/// All steps, in order.
+[[nodiscard]] std::span<const Migration> migrations();
+
+/// What stands between the database and this version.
+struct MigrationPlan {
+  std::size_t applied = 0;
+  std::vector<Migration> expand;    ///< a start applies them
+  std::vector<Migration> contract;  ///< wait for `postern migrate --apply`
+};
+
+/// Reads only.
+/// @errors kFault store_newer (a later version has taken away what this one needs),
+///         store_migration_changed, store_foreign; kRetryable as Connection
+[[nodiscard]] Result<MigrationPlan> plan_migrations(Connection& connection,
+                                                    std::span<const Migration> steps);
+
+enum class Apply : unsigned char { kExpanding, kAll };
+
+/// Applies what is missing up to the first step that is not asked for, each in a transaction of its
+/// own. One node at a time: another waits for it on an advisory lock and finds it done.
+/// @errors as plan_migrations
+[[nodiscard]] Result<void> migrate(Connection& connection, std::span<const Migration> steps,
+                                   Apply which, TimePoint now);
+
+}  // namespace postern::store::postgres
