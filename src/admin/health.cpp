@@ -15,6 +15,9 @@ namespace json = boost::json;
       return json_reply(200, json::object({{"ready", true}}));
     case Readiness::kDiskLow:
       return error_reply(503, "disk_low", "the disk is almost full: nothing is taken");
+    case Readiness::kStoreUnreachable:
+      return error_reply(503, "store_unreachable",
+                         "there is no connection to the database: nothing is taken");
     case Readiness::kStopping:
       return error_reply(503, "stopping", "the daemon is shutting down");
     case Readiness::kStoreFailed:

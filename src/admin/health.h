@@ -7,7 +7,13 @@
 namespace postern::admin {
 
 /// Whether callbacks can be recorded now.
-enum class Readiness : unsigned char { kReady, kDiskLow, kStopping, kStoreFailed };
+enum class Readiness : unsigned char {
+  kReady,
+  kDiskLow,
+  kStoreUnreachable,
+  kStopping,
+  kStoreFailed
+};
 
 /// Must not block. @thread any
 using ReadinessProbe = std::function<Readiness()>;

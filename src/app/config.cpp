@@ -3,7 +3,7 @@
 //   [server] listen, header_bytes_max, body_bytes_max, connections_max, requests_in_flight_max,
 //            header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms
 //   [admin] listen, api_key
-//   [store] url, min_free
+//   [store] url, min_free; password, accept_synchronous_commit, keep_evidence_days
 //   [log] level, file
 //   [merchant.NAME]
 //   [account.NAME] channel, merchant, orders, and what the channel asks for
@@ -29,8 +29,6 @@ namespace {
 
 constexpr std::string_view kCallbackListen = "127.0.0.1:8000";
 constexpr std::string_view kAdminListen = "127.0.0.1:8080";
-constexpr std::string_view kStoreUrl = "sqlite:postern.db";
-constexpr std::string_view kStoreMinFree = "256 MiB";
 constexpr std::size_t kApiKeyBytesMin = 16;
 constexpr std::size_t kNameBytesMax = 64;
 constexpr std::size_t kConfigBytesMax = 4 * 1024 * 1024;
@@ -118,42 +116,6 @@ constexpr std::size_t kConfigBytesMax = 4 * 1024 * 1024;
   return AdminConfig{.listen = std::move(address), .api_key = std::move(key)};
 }
 
-/// Reads "1 GiB", "512 MiB" or "0".
-[[nodiscard]] std::optional<std::uint64_t> parse_bytes(std::string_view text) {
-  constexpr std::array<std::pair<std::string_view, unsigned>, 3> kUnits = {
-      {{" MiB", 20}, {" GiB", 30}, {" TiB", 40}}};
-  constexpr std::uint64_t kCountMax = 1'000'000;
-  if (text == "0") return 0;
-  std::uint64_t count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc() || count == 0 || count > kCountMax) return std::nullopt;
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  for (const auto& [name, shift] : kUnits) {
-    if (name == unit) return count << shift;
-  }
-  return std::nullopt;
-}
-
-[[nodiscard]] Result<void> read_store(Section section, const std::filesystem::path& folder,
-                                      Config& config) {
-  constexpr std::string_view kScheme = "sqlite:";
-  POSTERN_ASSIGN_OR_RETURN(const std::optional<std::string> given, section.optional_text("url"));
-  const std::string url = given.value_or(std::string(kStoreUrl));
-  if (!url.starts_with(kScheme) || url.size() == kScheme.size()) {
-    return wrong(section, "url", R"(write "sqlite:FILE", such as "sqlite:postern.db")");
-  }
-  POSTERN_ASSIGN_OR_RETURN(const std::optional<std::string> min_free,
-                           section.optional_text("min_free"));
-  const auto bytes = parse_bytes(min_free.value_or(std::string(kStoreMinFree)));
-  if (!bytes) {
-    return wrong(section, "min_free", R"(write a size such as "256 MiB" or "2 GiB", or "0")");
-  }
-  POSTERN_RETURN_IF_ERROR(section.finish());
-  config.store_file = folder / url.substr(kScheme.size());
-  config.store_min_free = *bytes;
-  return {};
-}
-
 [[nodiscard]] Result<LogConfig> read_log(Section section, const std::filesystem::path& folder) {
   LogConfig log;
   POSTERN_ASSIGN_OR_RETURN(const std::optional<std::string> level, section.optional_text("level"));
@@ -228,7 +190,7 @@ class FileReader {
     Config config;
     POSTERN_ASSIGN_OR_RETURN(config.server, read_server(section("server")));
     POSTERN_ASSIGN_OR_RETURN(config.admin, read_admin(section("admin")));
-    POSTERN_RETURN_IF_ERROR(read_store(section("store"), file_.folder, config));
+    POSTERN_ASSIGN_OR_RETURN(config.store, read_store(section("store"), file_.folder));
     POSTERN_ASSIGN_OR_RETURN(config.log, read_log(section("log"), file_.folder));
     config.merchants.push_back(MerchantName::trusted(std::string(admin::kDefaultMerchant)));
     POSTERN_RETURN_IF_ERROR(for_each("merchant", [&](Section one, const std::string& name) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -11,6 +10,7 @@
 #include "admin/endpoints.h"
 #include "app/endpoint_config.h"
 #include "app/key_summary.h"
+#include "app/store_config.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/result.h"
@@ -49,8 +49,7 @@ struct AccountConfig {
 struct Config {
   ServerConfig server;
   AdminConfig admin;
-  std::filesystem::path store_file;
-  std::uint64_t store_min_free = 0;  ///< bytes; below, callbacks are put off; zero: never
+  StoreConfig store;
   LogConfig log;
   std::vector<MerchantName> merchants;  ///< those declared, and "default"
   std::vector<AccountConfig> accounts;  ///< by name, at least one

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "store/sqlite/sqlite_store.h"
-
 namespace postern::app {
 namespace {
 
@@ -46,12 +44,11 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Config config, Options options, Wo
 Result<void> Daemon::start_parts() {
   const World& world = world_;
   POSTERN_ASSIGN_OR_RETURN(
-      store_, store::sqlite::open_sqlite({.path = config_.store_file.string()}, world.clock,
-                                         world.random, world.log, world.metrics,
-                                         [this](const Error& error) { fail(error); }));
+      store_, open_store(config_.store, world.clock, world.random, world.log, world.metrics,
+                         [this](const Error& error) { fail(error); }));
   POSTERN_RETURN_IF_ERROR(make_dispatcher());
   ledger_ = std::make_unique<ledger::Ledger>(
-      *store_, world.clock, std::make_shared<const ledger::Policy>(config_.policy()), [this] {
+      *store_, shared_clock(), std::make_shared<const ledger::Policy>(config_.policy()), [this] {
         dispatcher_->wake();
         admin_api_->written();
       });
@@ -62,7 +59,7 @@ Result<void> Daemon::start_parts() {
   admin_api_ = std::make_unique<AdminApi>(
       AdminApi::Parts{.store = *store_,
                       .ledger = *ledger_,
-                      .clock = world.clock,
+                      .clock = shared_clock(),
                       .timers = *timers_,
                       .wake = [this] { dispatcher_->wake(); },
                       .rejected = ingest_->rejected(),
@@ -90,18 +87,19 @@ Result<void> Daemon::start_parts() {
 }
 
 void Daemon::make_watermark() {
-  // The store is open: where its name is a link, the room that counts is where the file is.
+  // The store is open: where its name is a link, the room that counts is where the file is. Of a
+  // database on another machine nothing is known here.
   std::error_code unresolved;
-  const std::filesystem::path file = std::filesystem::canonical(config_.store_file, unresolved);
-  folder_space_ = std::make_unique<FolderSpace>(
-      (unresolved ? std::filesystem::absolute(config_.store_file) : file).parent_path());
+  std::filesystem::path file = std::filesystem::canonical(config_.store.file, unresolved);
+  if (unresolved) file = std::filesystem::current_path() / config_.store.file;
+  folder_space_ = std::make_unique<FolderSpace>(file.parent_path());
   DiskSpace& space = world_.disk_space != nullptr ? *world_.disk_space : *folder_space_;
   watermark_ = std::make_unique<DiskWatermark>(
-      config_.store_min_free, DiskWatermark::World{space, *timers_, world_.log, world_.metrics},
+      config_.store.min_free, DiskWatermark::World{space, *timers_, world_.log, world_.metrics},
       [this](DiskWatermark::Level level) { on_disk(level); });
   watermark_->start();
   // Without a mark nobody looks, and an earlier run may have raised an incident.
-  if (config_.store_min_free == 0) on_disk(DiskWatermark::Level::kEnough);
+  if (config_.store.min_free == 0) on_disk(DiskWatermark::Level::kEnough);
 }
 
 void Daemon::on_disk(DiskWatermark::Level level) {
@@ -121,8 +119,15 @@ void Daemon::on_disk(DiskWatermark::Level level) {
                   written);
 }
 
+const Clock& Daemon::shared_clock() const {
+  return store_->clock() != nullptr ? *store_->clock() : world_.clock;
+}
+
 admin::Readiness Daemon::readiness() const {
   const admin::Readiness own = readiness_;
+  if (own == admin::Readiness::kReady && !store_->healthy()) {
+    return admin::Readiness::kStoreUnreachable;
+  }
   const bool is_low = watermark_->level() == DiskWatermark::Level::kLow;
   return own == admin::Readiness::kReady && is_low ? admin::Readiness::kDiskLow : own;
 }
@@ -143,7 +148,7 @@ Result<void> Daemon::make_dispatcher() {
   }
   dispatcher_ = std::make_unique<delivery::Dispatcher>(
       std::move(endpoints), delivery::DispatcherOptions{},
-      delivery::Dispatcher::World{*store_, world_.clock, *timers_, world_.random, world_.log,
+      delivery::Dispatcher::World{*store_, shared_clock(), *timers_, world_.random, world_.log,
                                   world_.metrics});
   return {};
 }

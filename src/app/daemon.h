@@ -77,6 +77,8 @@ class Daemon {
   /// Puts intake off, or opens it again, and tells the operator.
   void on_disk(DiskWatermark::Level level);
   [[nodiscard]] admin::Readiness readiness() const;
+  /// What orders and deliveries go by: the clock of the store's nodes.
+  [[nodiscard]] const Clock& shared_clock() const;
   void fail(const Error& error);
   void stop(std::chrono::milliseconds limit);
   [[nodiscard]] std::string exposition();

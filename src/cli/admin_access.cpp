@@ -14,7 +14,6 @@
 #include "base/thread_timers.h"
 #include "channel/json.h"
 #include "http/client.h"
-#include "store/sqlite/sqlite_store.h"
 
 namespace postern::cli {
 namespace {
@@ -75,9 +74,8 @@ class StoreAccess final : public AdminAccess {
 
  private:
   [[nodiscard]] Result<void> open_store(const app::Config& config) {
-    POSTERN_ASSIGN_OR_RETURN(
-        store_, store::sqlite::open_sqlite({.path = config.store_file.string()}, clock_, random_,
-                                           log_, metrics_, [](const Error& /*told by get*/) {}));
+    POSTERN_ASSIGN_OR_RETURN(store_, app::open_store(config.store, clock_, random_, log_, metrics_,
+                                                     [](const Error& /*told by get*/) {}));
     ledger_ = std::make_unique<ledger::Ledger>(
         *store_, clock_, std::make_shared<const ledger::Policy>(config.policy()));
     api_ = std::make_unique<app::AdminApi>(
@@ -141,11 +139,12 @@ Result<std::unique_ptr<AdminAccess>> AdminAccess::open(const app::Config& config
     const Result<HttpResponse> alive = remote->send("GET", "/healthz", {});
     if (alive || alive.error().code != "connect_failed") return remote;
   }
-  if (!std::filesystem::exists(config.store_file)) {
+  if (config.store.kind == app::StoreConfig::Kind::kSqlite &&
+      !std::filesystem::exists(config.store.file)) {
     return fault("store_not_found",
                  fmt::format("no daemon answers at {} port {}, and there is no store at {}",
                              config.admin.listen.host, config.admin.listen.port,
-                             config.store_file.string()));
+                             config.store.description()));
   }
   return StoreAccess::open(config);
 }

@@ -33,7 +33,7 @@ void print(std::ostream& out, const app::AccountConfig& account) {
     out << fmt::format("callbacks: {} port {}\n", address.host, address.port);
   }
   out << fmt::format("admin: {} port {}\n", config->admin.listen.host, config->admin.listen.port);
-  out << fmt::format("store: {}\n", config->store_file.string());
+  out << fmt::format("store: {}\n", config->store.description());
   for (const app::AccountConfig& account : config->accounts) print(out, account);
   for (const app::EndpointConfig& endpoint : config->endpoints) {
     out << fmt::format("endpoint {}: events {}{}\n", endpoint.name.text(),

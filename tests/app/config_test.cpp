@@ -69,8 +69,8 @@ TEST_F(ConfigTest, TakesTheSmallestFileWithTheDocumentedDefaults) {
   EXPECT_EQ(config->admin.listen.host, "127.0.0.1");
   EXPECT_EQ(config->admin.listen.port, 8080);
   EXPECT_EQ(config->admin.api_key.reveal(), kSecretText);
-  EXPECT_EQ(config->store_file, folder_ / "postern.db");
-  EXPECT_EQ(config->store_min_free, 256U << 20);
+  EXPECT_EQ(config->store.file, folder_ / "postern.db");
+  EXPECT_EQ(config->store.min_free, 256U << 20);
   EXPECT_EQ(config->log.level, LogLevel::kInfo);
   ASSERT_EQ(config->accounts.size(), 1u);
   const AccountConfig& account = config->accounts[0];
@@ -182,8 +182,8 @@ accounts = ["alipay"]
   EXPECT_EQ(good->server.limits.body_timeout, std::chrono::seconds(2));
   EXPECT_EQ(good->server.limits.idle_timeout, std::chrono::seconds(3));
   EXPECT_EQ(good->server.limits.write_timeout, std::chrono::seconds(4));
-  EXPECT_EQ(good->store_file, folder_ / "data" / "orders.db");
-  EXPECT_EQ(good->store_min_free, std::uint64_t{2} << 30);
+  EXPECT_EQ(good->store.file, folder_ / "data" / "orders.db");
+  EXPECT_EQ(good->store.min_free, std::uint64_t{2} << 30);
   EXPECT_EQ(good->log.level, LogLevel::kWarning);
   EXPECT_EQ(good->log.file, folder_ / "postern.log");
   EXPECT_EQ(good->accounts[0].sub_merchants, admin::SubMerchants::kListed);

@@ -121,7 +121,8 @@ Result<Connection> Connection::open(const ConnectOptions& options) {
       {"dbname", options.url.c_str()},       {"connect_timeout", connect_seconds.c_str()},
       {"tcp_user_timeout", silence.c_str()}, {"target_session_attrs", "read-write"},
       {"client_encoding", "UTF8"},           {"application_name", options.name.c_str()}};
-  if (!options.password.empty()) given.emplace_back("password", options.password.c_str());
+  const Secret password(std::string(options.password.reveal()));  // ends with a zero
+  if (!password.empty()) given.emplace_back("password", password.reveal().data());
   std::vector<const char*> names;
   std::vector<const char*> values;
   for (const auto& [name, value] : given) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/secret.h"
 #include "store/batch.h"
 #include "store/postgres/parameters.h"
 #include "store/sql/row_view.h"
@@ -54,9 +55,9 @@ class Rows {
 };
 
 struct ConnectOptions {
-  std::string url;       ///< as libpq takes it: several hosts, TLS and so on
-  std::string password;  ///< instead of one in the URL; may be empty
-  std::string name;      ///< shown by the server as application_name
+  std::string url;   ///< as libpq takes it: several hosts, TLS and so on
+  Secret password;   ///< may be empty
+  std::string name;  ///< shown by the server as application_name
   std::chrono::milliseconds connect_timeout{3000};
   /// How long a statement may take, and how long it may wait for a lock or for its client.
   std::chrono::milliseconds statement_timeout{10000};

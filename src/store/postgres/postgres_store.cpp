@@ -1,5 +1,9 @@
 #include "store/postgres/postgres_store.h"
 
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include <string_view>
 #include <utility>
 
 #include "store/batch_writer.h"
@@ -8,6 +12,16 @@
 
 namespace postern::store::postgres {
 namespace {
+
+using Parsed = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
+
+/// What the URL says under `keyword`; empty: nothing.
+[[nodiscard]] std::string_view said(const Parsed& parsed, std::string_view keyword) {
+  for (const PQconninfoOption* option = parsed.get(); option->keyword != nullptr; ++option) {
+    if (option->keyword == keyword && option->val != nullptr) return option->val;
+  }
+  return {};
+}
 
 class PostgresStore final : public Store {
  public:
@@ -36,6 +50,26 @@ class PostgresStore final : public Store {
 };
 
 }  // namespace
+
+Result<void> check_url(const std::string& url) {
+  char* message = nullptr;
+  const Parsed parsed(PQconninfoParse(url.c_str(), &message), PQconninfoFree);
+  // The message is not passed on: it may repeat a password.
+  PQfreemem(message);
+  if (parsed == nullptr) {
+    return fault("store_option_refused",
+                 "libpq cannot read this: write postgresql://USER@HOST:PORT/DATABASE");
+  }
+  if (said(parsed, "password").empty()) return {};
+  return fault("store_option_refused",
+               "take the password out and write it as password = \"env:NAME\" or \"file:PATH\"");
+}
+
+std::string describe_url(const std::string& url) {
+  const Parsed parsed(PQconninfoParse(url.c_str(), nullptr), PQconninfoFree);
+  if (parsed == nullptr) return "postgresql";
+  return fmt::format("postgresql, database {} at {}", said(parsed, "dbname"), said(parsed, "host"));
+}
 
 Result<std::unique_ptr<Store>> open_postgres(PostgresOptions options, const Clock& clock,
                                              Random& random, Log& log, Metrics& metrics,

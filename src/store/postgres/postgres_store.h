@@ -10,13 +10,14 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/random.h"
+#include "base/secret.h"
 #include "store/store.h"
 
 namespace postern::store::postgres {
 
 struct PostgresOptions {
-  std::string url;       ///< postgresql://user@host1,host2/database?sslmode=verify-full&...
-  std::string password;  ///< instead of one in the URL; may be empty
+  std::string url;  ///< postgresql://user@host1,host2/database?sslmode=verify-full
+  Secret password;  ///< may be empty
   std::size_t batch_max = 256;
   std::size_t queue_max = 16384;
   /// How long closing goes on writing what is queued; the rest is refused.
@@ -31,6 +32,11 @@ struct PostgresOptions {
   /// How long raw evidence is kept, in days; zero: for ever.
   int keep_evidence_days = 0;
 };
+
+/// @errors kFault store_option_refused: libpq cannot read the URL, or it holds a password
+[[nodiscard]] Result<void> check_url(const std::string& url);
+/// Hosts and database, for people.
+[[nodiscard]] std::string describe_url(const std::string& url);
 
 /// Opens a store on a PostgreSQL database of its own, creating its tables where there are none. Any
 /// number of nodes may have it open.
