@@ -74,17 +74,19 @@ Result<Model> read_model(sqlite::Database& database) {
                  const FactRow row = sql::read_fact(columns, attempt.key);
                  model.facts[row.id] = describe(row);
                }));
-  POSTERN_RETURN_IF_ERROR(each_row(database,
-                                   fmt::format("SELECT {}, c.headers, c.body FROM {}",
-                                               sql::kCallbackColumns, sql::kCallbackTables),
-                                   [&](sql::Columns& columns) {
-                                     CallbackRow row = sql::read_callback(columns);
-                                     row.headers = columns.blob();
-                                     row.body = columns.blob();
-                                     if (row.copies != 0) model.copies[row.id] = row.copies;
-                                     const RowId id = row.id;
-                                     model.callbacks[id] = in_short(std::move(row));
-                                   }));
+  POSTERN_RETURN_IF_ERROR(
+      each_row(database,
+               fmt::format("SELECT {}, c.target, c.headers, c.body FROM callbacks c "
+                           "LEFT JOIN copies k ON k.callback_id = c.id",
+                           sql::kCallbackColumns),
+               [&](sql::Columns& columns) {
+                 CallbackRow row = sql::read_callback(columns);
+                 row.headers = columns.blob();
+                 row.body = columns.blob();
+                 if (row.copies != 0) model.copies[row.id] = row.copies;
+                 const RowId id = row.id;
+                 model.callbacks[id] = in_short(std::move(row));
+               }));
   POSTERN_RETURN_IF_ERROR(
       each_row(database, select(sql::kEventColumns, "events e"), [&](sql::Columns& columns) {
         const EventRow row = sql::read_event(columns);

@@ -158,8 +158,8 @@ CallbackRow read_callback(Columns& columns) {
   row.event_type = columns.text();
   row.peer = columns.text();
   row.digest = columns.blob();
-  row.target = columns.blob();
   row.copies = columns.integer();
+  row.target = columns.blob();
   return row;
 }
 

@@ -12,7 +12,7 @@
 namespace postern::store::sql {
 
 // What the functions below read, in their order. The tables are called o, a, f, e, d, t, i, u, p;
-// callbacks are c, joined with their counter k.
+// callbacks are c, joined with their counter k, and the target stands where the engine keeps it.
 inline constexpr std::string_view kOrderColumns =
     "o.id, o.merchant, o.merchant_order_id, o.sequence, o.state, o.dispute, o.expected_minor, "
     "o.expected_currency, o.paid_minor, o.paid_currency, o.refunded_minor, o.created_at_ms, "
@@ -37,9 +37,7 @@ inline constexpr std::string_view kAuditColumns =
 inline constexpr std::string_view kAppliedColumns = "p.event_id, p.consumer, p.at_ms";
 inline constexpr std::string_view kCallbackColumns =
     "c.id, c.account, c.received_at_ms, c.outcome, c.copy_of, c.message_key, c.key_id, c.scheme, "
-    "c.event_type, c.peer, c.digest, c.target, coalesce(k.count, 0)";
-inline constexpr std::string_view kCallbackTables =
-    "callbacks c LEFT JOIN copies k ON k.callback_id = c.id";
+    "c.event_type, c.peer, c.digest, coalesce(k.count, 0)";
 
 /// Reads the columns of one row from left to right.
 class Columns {
@@ -87,7 +85,7 @@ inline constexpr int kAttemptColumnCount = 5;
 [[nodiscard]] IncidentRow read_incident(Columns& columns);
 [[nodiscard]] AuditRow read_audit(Columns& columns);
 [[nodiscard]] AppliedRow read_applied(Columns& columns);
-/// Without headers and body.
+/// The columns above, then the target. Without headers and body.
 [[nodiscard]] CallbackRow read_callback(Columns& columns);
 
 }  // namespace postern::store::sql

@@ -2,10 +2,7 @@
 
 #include <functional>
 #include <memory>
-#include <string>
-#include <unordered_map>
 
-#include "store/sqlite/sqlite.h"
 #include "store/sqlite/sqlite_store.h"
 #include "store/store.h"
 
