@@ -10,6 +10,7 @@
 #include "base/system.h"
 #include "bench/bench_order.h"
 #include "ledger/ledger.h"
+#include "store/postgres/postgres_store.h"
 #include "store/sqlite/sqlite_store.h"
 
 namespace {
@@ -49,11 +50,14 @@ struct Options {
   postern::SystemRandom random;
   postern::NullLog log;
   postern::NullMetrics metrics;
-  auto store = postern::store::sqlite::open_sqlite(
-      {.path = options.store, .vfs = {}}, clock, random, log, metrics,
-      [](const postern::Error& error) {
-        fmt::print(stderr, "store: {}: {}\n", error.code, error.detail);
-      });
+  const auto on_failure = [](const postern::Error& error) {
+    fmt::print(stderr, "store: {}: {}\n", error.code, error.detail);
+  };
+  auto store = options.store.starts_with("postgresql:")
+                   ? postern::store::postgres::open_postgres({.url = options.store}, clock, random,
+                                                             log, metrics, on_failure)
+                   : postern::store::sqlite::open_sqlite({.path = options.store, .vfs = {}}, clock,
+                                                         random, log, metrics, on_failure);
   if (!store) {
     fmt::print(stderr, "{}: {}\n", store.error().code, store.error().detail);
     return 1;
@@ -74,7 +78,7 @@ struct Options {
 int main(int argc, char** argv) {
   Options options;
   CLI::App app("Registers the benchmark's orders in a store that no daemon has open.");
-  app.add_option("--store", options.store, "the SQLite file")->required();
+  app.add_option("--store", options.store, "the SQLite file, or a postgresql: URL")->required();
   app.add_option("--count", options.count, "how many orders")->required();
   app.add_option("--merchant", options.merchant, "whose orders they are")->required();
   CLI11_PARSE(app, argc, argv);

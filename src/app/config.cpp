@@ -3,7 +3,7 @@
 //   [server] listen, header_bytes_max, body_bytes_max, connections_max, requests_in_flight_max,
 //            header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms
 //   [admin] listen, api_key
-//   [store] url, min_free; password, accept_synchronous_commit, keep_evidence_days
+//   [store] url, batch_max, min_free; password, accept_synchronous_commit, keep_evidence_days
 //   [log] level, file
 //   [merchant.NAME]
 //   [account.NAME] channel, merchant, orders, and what the channel asks for

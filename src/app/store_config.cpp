@@ -18,6 +18,7 @@ constexpr std::string_view kUrl = "sqlite:postern.db";
 constexpr std::string_view kMinFree = "256 MiB";
 constexpr std::string_view kSqlite = "sqlite:";
 constexpr std::int64_t kKeepDaysMax = 36'500;
+constexpr std::int64_t kBatchMax = 4096;
 
 /// Reads "1 GiB", "512 MiB" or "0".
 [[nodiscard]] std::optional<std::uint64_t> parse_bytes(std::string_view text) {
@@ -87,24 +88,26 @@ Result<StoreConfig> read_store(Section section, const std::filesystem::path& fol
   }
   POSTERN_ASSIGN_OR_RETURN(StoreConfig config, is_sqlite ? read_sqlite(section, url, folder)
                                                          : read_postgres(section, url));
+  POSTERN_ASSIGN_OR_RETURN(const std::optional<std::int64_t> batch_max,
+                           section.optional_integer("batch_max", 1, kBatchMax));
+  if (batch_max) config.batch_max = static_cast<std::size_t>(*batch_max);
   POSTERN_RETURN_IF_ERROR(section.finish());
   return config;
 }
 
 Result<std::unique_ptr<store::Store>> open_store(const StoreConfig& config, const Clock& clock,
                                                  Random& random, Log& log, Metrics& metrics,
-                                                 std::move_only_function<void(Error)> on_failure,
-                                                 StoreTuning tuning) {
+                                                 std::move_only_function<void(Error)> on_failure) {
   switch (config.kind) {
     case StoreConfig::Kind::kSqlite:
       return store::sqlite::open_sqlite(
-          {.path = config.file.string(), .batch_max = tuning.batch_max}, clock, random, log,
+          {.path = config.file.string(), .batch_max = config.batch_max}, clock, random, log,
           metrics, std::move(on_failure));
     case StoreConfig::Kind::kPostgres:
       return store::postgres::open_postgres(
           {.url = config.url,
            .password = config.password,
-           .batch_max = tuning.batch_max,
+           .batch_max = config.batch_max,
            .accept_synchronous_commit = config.accept_synchronous_commit,
            .keep_evidence_days = config.keep_evidence_days},
           clock, random, log, metrics, std::move(on_failure));

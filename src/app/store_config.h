@@ -29,6 +29,8 @@ struct StoreConfig {
   std::string accept_synchronous_commit;  ///< see store::postgres::PostgresOptions
   int keep_evidence_days = 0;             ///< as above
 
+  std::size_t batch_max = 256;  ///< commands in one transaction
+
   /// For people: the file, or host and database.
   [[nodiscard]] std::string description() const;
 };
@@ -37,14 +39,9 @@ struct StoreConfig {
 /// @errors as load_config
 [[nodiscard]] Result<StoreConfig> read_store(Section section, const std::filesystem::path& folder);
 
-/// How a store is written that is not the everyday one: benchmarks compare with batches of one.
-struct StoreTuning {
-  std::size_t batch_max = 256;
-};
-
 /// Opens the store that is configured. As open_sqlite and open_postgres.
 [[nodiscard]] Result<std::unique_ptr<store::Store>> open_store(
     const StoreConfig& config, const Clock& clock, Random& random, Log& log, Metrics& metrics,
-    std::move_only_function<void(Error)> on_failure, StoreTuning tuning = {});
+    std::move_only_function<void(Error)> on_failure);
 
 }  // namespace postern::app
