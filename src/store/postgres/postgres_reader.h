@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "base/result.h"
@@ -8,8 +9,12 @@
 
 namespace postern::store::postgres {
 
-/// A reader of its own connection, which is opened again after it was lost.
+/// Opens a reader with a connection of its own. Where that is lost, a call connects again and asks
+/// once more, before it answers that the store cannot be read.
+///
+/// @param on_doubt  called for an error that puts the storage in doubt
 /// @errors kRetryable store_unreadable
-[[nodiscard]] Result<std::unique_ptr<Reader>> open_reader(const ConnectOptions& options);
+[[nodiscard]] Result<std::unique_ptr<Reader>> open_reader(
+    const ConnectOptions& options, std::function<void(const Error&)> on_doubt);
 
 }  // namespace postern::store::postgres

@@ -38,7 +38,9 @@ class PostgresStore final : public Store {
 
   void submit(std::unique_ptr<Command> command) override { writer_.submit(std::move(command)); }
   bool healthy() const override { return writer_.healthy() && engine_->is_connected(); }
-  Result<std::unique_ptr<Reader>> reader() override { return open_reader(reading_); }
+  Result<std::unique_ptr<Reader>> reader() override {
+    return open_reader(reading_, [this](const Error& error) { writer_.fail(error); });
+  }
   const std::string& tag() const override { return tag_; }
   const Clock* clock() const override { return &engine_->clock(); }
 
