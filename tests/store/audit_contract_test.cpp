@@ -21,12 +21,13 @@ class AuditContract : public testing::Test {
             .deliveries = std::move(deliveries),
             .detail = "delivery_ended"};
   }
-  [[nodiscard]] std::string listed(RowId after = 0, std::size_t limit = 10) {
+  /// Each by its place in `made`.
+  [[nodiscard]] std::string listed(const Made& made, RowId after = 0, std::size_t limit = 10) {
     std::string text;
     const auto rows = store.reader()->audit_after(after, limit);
     for (const AuditRow& row : rows.value()) {
-      text += fmt::format("{} {} {}@{} {} {} [{}] {}; ", row.id, row.at == at(7), row.actor.name,
-                          row.actor.peer, name(row.act), name(row.outcome),
+      text += fmt::format("{} {} {}@{} {} {} [{}] {}; ", made.number(row.id), row.at == at(7),
+                          row.actor.name, row.actor.peer, name(row.act), name(row.outcome),
                           fmt::join(row.deliveries, ","), row.detail);
     }
     return text;
@@ -46,21 +47,22 @@ using Engines = testing::Types<MemoryUnderTest, SqliteUnderTest>;
 TYPED_TEST_SUITE(AuditContract, Engines);
 
 TYPED_TEST(AuditContract, KeepsActsAcrossARestart) {
+  Made made;
   this->store.must({.plan = [&](WorkingSet& working) {
-    (void)working.add_audit(this->act(AuditAct::kDeliveryCancelled, {5}));
-    (void)working.add_audit(this->act(AuditAct::kDeliveriesRetried, {1, 2, 30}));
+    made.add(working.add_audit(this->act(AuditAct::kDeliveryCancelled, {5})));
+    made.add(working.add_audit(this->act(AuditAct::kDeliveriesRetried, {1, 2, 30})));
   }});
   this->store.reopen();
   this->store.must({.plan = [&](WorkingSet& working) {
-    (void)working.add_audit(this->act(AuditAct::kDeliveryRetried, {}));
+    made.add(working.add_audit(this->act(AuditAct::kDeliveryRetried, {})));
   }});
-  EXPECT_EQ(this->listed(),
+  EXPECT_EQ(this->listed(made),
             "1 true owner@192.0.2.9 delivery_cancelled refused [5] delivery_ended; "
             "2 true owner@192.0.2.9 deliveries_retried refused [1,2,30] delivery_ended; "
             "3 true owner@192.0.2.9 delivery_retried refused [] delivery_ended; ");
-  EXPECT_EQ(this->listed(1, 1),
+  EXPECT_EQ(this->listed(made, made.id(1), 1),
             "2 true owner@192.0.2.9 deliveries_retried refused [1,2,30] delivery_ended; ");
-  EXPECT_EQ(this->listed(3), "");
+  EXPECT_EQ(this->listed(made, made.id(3)), "");
 }
 
 // P16: an act that was not written has no row, and no act is written without one.
@@ -72,7 +74,7 @@ TYPED_TEST(AuditContract, ARefusedBatchLeavesNoAct) {
     (void)working.add_event(event_row(order, 1));
   }}});
   EXPECT_EQ(answers, std::vector{Commit::kRefused});
-  EXPECT_EQ(this->listed(), "");
+  EXPECT_EQ(this->listed({}), "");
 }
 
 TYPED_TEST(AuditContract, KnowsWhoHasAppliedAnEvent) {

@@ -48,29 +48,32 @@ TYPED_TEST(ReaderContract, ListsOrdersByFilterNewestFirst) {
   using core::OrderState;
   constexpr std::array kStates = {OrderState::kAwaiting, OrderState::kPaid, OrderState::kRefunded,
                                   OrderState::kAwaiting, OrderState::kPaid, OrderState::kClosed};
+  Made made;
   this->store.must({.plan = [&](WorkingSet& working) {
     for (std::size_t i = 0; i < kStates.size(); ++i) {
       OrderRow row = order_row("T" + std::to_string(i % 5));  // T0 of two merchants
       if (i == 5) row.key = order_key("T0", "other");
       row.state = kStates[i];
-      const RowId order = working.add_order(row);
+      const RowId order = made.add(working.add_order(row));
       (void)working.add_attempt(attempt_key("N" + std::to_string(i)), order);
       (void)working.add_attempt(attempt_key("M" + std::to_string(i), "wechat"), order);
     }
     (void)working.add_attempt(attempt_key("T1"), 0);  // An attempt without an order is no hit.
-    const RowId odd = working.add_order(order_row("odd"));
+    const RowId odd = made.add(working.add_order(order_row("odd")));
     (void)working.add_attempt(attempt_key("T2", "wechat"), odd);  // Named like another order.
   }});
   const auto reader = this->store.reader();
-  const auto list = [&](const OrderFilter& filter) { return ids(reader->orders(filter)); };
+  const auto list = [&](const OrderFilter& filter) {
+    return made.numbers(ids(reader->orders(filter)));
+  };
 
   EXPECT_EQ(list({}), (Ids{7, 6, 5, 4, 3, 2, 1}));
   EXPECT_EQ(list({.limit = 2}), (Ids{7, 6}));
-  EXPECT_EQ(list({.before = 6, .limit = 2}), (Ids{5, 4}));
-  EXPECT_EQ(list({.before = 1}), Ids{});
+  EXPECT_EQ(list({.before = made.id(6), .limit = 2}), (Ids{5, 4}));
+  EXPECT_EQ(list({.before = made.id(1)}), Ids{});
   EXPECT_EQ(list({.limit = 0}), Ids{});
   EXPECT_EQ(list({.state = OrderState::kPaid}), (Ids{5, 2}));
-  EXPECT_EQ(list({.state = OrderState::kPaid, .before = 5}), (Ids{2}));
+  EXPECT_EQ(list({.state = OrderState::kPaid, .before = made.id(5)}), (Ids{2}));
   EXPECT_EQ(list({.state = OrderState::kAwaiting}), (Ids{7, 4, 1}));
   EXPECT_EQ(list({.state = OrderState::kClosed}), (Ids{6}));
   EXPECT_EQ(list({.state = OrderState::kFailed}), Ids{});
@@ -80,67 +83,76 @@ TYPED_TEST(ReaderContract, ListsOrdersByFilterNewestFirst) {
   EXPECT_EQ(list({.search = "N3"}), (Ids{4}));
   EXPECT_EQ(list({.search = "T1"}), (Ids{2}));
   EXPECT_EQ(list({.search = "T2", .limit = 1}), (Ids{7}));
-  EXPECT_EQ(list({.search = "T2", .before = 7}), (Ids{3}));
+  EXPECT_EQ(list({.search = "T2", .before = made.id(7)}), (Ids{3}));
   EXPECT_EQ(list({.search = "T"}), Ids{});
   EXPECT_EQ(list({.search = "t0"}), Ids{});
 }
 
 TYPED_TEST(ReaderContract, ListsCallbacksWithoutTheirBytes) {
-  this->store.must({.plan = [](WorkingSet& working) {
+  Made made;
+  this->store.must({.plan = [&](WorkingSet& working) {
     for (int i = 0; i < 6; ++i) {
       CallbackRow row = callback_row("body", i % 2 == 0 ? "alipay" : "wechat");
       row.outcome = i < 3   ? CallbackOutcome::kApplied
                     : i < 5 ? CallbackOutcome::kQuarantined
                             : CallbackOutcome::kDuplicate;
-      if (i == 5) row.copy_of = 2;
-      const RowId id = working.add_callback(row);
+      if (i == 5) row.copy_of = made.id(2);
+      const RowId id = made.add(working.add_callback(row));
       if (i == 4) working.count_copy(id);
     }
   }});
   const auto reader = this->store.reader();
-  const auto list = [&](const CallbackFilter& filter) { return ids(reader->callbacks(filter)); };
+  const auto list = [&](const CallbackFilter& filter) {
+    return made.numbers(ids(reader->callbacks(filter)));
+  };
   const AccountName alipay = AccountName::trusted("alipay");
 
   EXPECT_EQ(list({}), (Ids{6, 5, 4, 3, 2, 1}));
-  EXPECT_EQ(list({.before = 4, .limit = 2}), (Ids{3, 2}));
+  EXPECT_EQ(list({.before = made.id(4), .limit = 2}), (Ids{3, 2}));
   EXPECT_EQ(list({.account = alipay}), (Ids{5, 3, 1}));
-  EXPECT_EQ(list({.account = alipay, .before = 5}), (Ids{3, 1}));
+  EXPECT_EQ(list({.account = alipay, .before = made.id(5)}), (Ids{3, 1}));
   EXPECT_EQ(list({.outcome = CallbackOutcome::kQuarantined}), (Ids{5, 4}));
   EXPECT_EQ(list({.outcome = CallbackOutcome::kApplied}), (Ids{3, 2, 1}));
   EXPECT_EQ(list({.account = alipay, .outcome = CallbackOutcome::kQuarantined}), (Ids{5}));
   EXPECT_EQ(list({.account = AccountName::trusted("none")}), Ids{});
 
   CallbackRow expected = callback_row("body");
-  expected.id = 5;
+  expected.id = made.id(5);
   expected.outcome = CallbackOutcome::kQuarantined;
   expected.copies = 1;
-  EXPECT_EQ(describe(*reader->callback(5).value()), describe(expected));
+  EXPECT_EQ(describe(*reader->callback(expected.id).value()), describe(expected));
   expected.headers.clear();
   expected.body.clear();
-  EXPECT_EQ(describe(reader->callbacks({.before = 6, .limit = 1}).value().at(0)),
+  EXPECT_EQ(describe(reader->callbacks({.before = made.id(6), .limit = 1}).value().at(0)),
             describe(expected));
 }
 
 // P15: from an order to all of its evidence.
 TYPED_TEST(ReaderContract, GathersTheEvidenceOfAnOrder) {
   RowId order = 0;
+  Made attempts;
+  Made callbacks;
+  Made facts;
   this->store.must({.plan = [&](WorkingSet& working) {
     order = working.add_order(order_row("T1"));
     const RowId other = working.add_order(order_row("T2"));
-    const RowId first = working.add_attempt(attempt_key("N1"), order);
-    const RowId second = working.add_attempt(attempt_key("N2"), order);
+    const RowId first = attempts.add(working.add_attempt(attempt_key("N1"), order));
+    const RowId second = attempts.add(working.add_attempt(attempt_key("N2"), order));
     const RowId foreign = working.add_attempt(attempt_key("N3"), other);
-    for (int i = 0; i < 4; ++i) (void)working.add_callback(callback_row("c"));
+    for (int i = 0; i < 4; ++i) callbacks.add(working.add_callback(callback_row("c")));
     CallbackRow variant = callback_row("variant");
-    variant.copy_of = 2;
-    (void)working.add_callback(variant);  // 5
-    variant.copy_of = 4;
-    (void)working.add_callback(variant);  // 6: of the other order
-    (void)working.add_fact({.attempt = second, .callback = 3, .fact = payment("N2", "P1")});
-    (void)working.add_fact({.attempt = first, .callback = 2, .fact = payment("N1", "P2")});
-    (void)working.add_fact({.attempt = first, .callback = 2, .fact = payment("N1", "P3")});
-    (void)working.add_fact({.attempt = first, .fact = payment("N1", "P4")});
-    (void)working.add_fact({.attempt = foreign, .callback = 4, .fact = payment("N3", "P5")});
+    variant.copy_of = callbacks.id(2);
+    callbacks.add(working.add_callback(variant));  // 5
+    variant.copy_of = callbacks.id(4);
+    callbacks.add(working.add_callback(variant));  // 6: of the other order
+    const auto add_fact = [&](RowId attempt, RowId callback, const core::Fact& fact) {
+      facts.add(working.add_fact({.attempt = attempt, .callback = callback, .fact = fact}));
+    };
+    add_fact(second, callbacks.id(3), payment("N2", "P1"));
+    add_fact(first, callbacks.id(2), payment("N1", "P2"));
+    add_fact(first, callbacks.id(2), payment("N1", "P3"));
+    add_fact(first, 0, payment("N1", "P4"));
+    add_fact(foreign, callbacks.id(4), payment("N3", "P5"));
     IncidentRow incident = incident_row(core::IncidentKind::kConflict, "x");
     working.raise_incident(incident);
     incident.subject = "y";
@@ -148,20 +160,23 @@ TYPED_TEST(ReaderContract, GathersTheEvidenceOfAnOrder) {
     working.raise_incident(incident);
   }});
   const auto reader = this->store.reader();
-  EXPECT_EQ(ids(reader->callbacks_of(order)), (Ids{2, 3, 5}));
-  EXPECT_EQ(reader->callbacks_of(order).value().at(2).copy_of, 2);
-  EXPECT_EQ(ids(reader->facts(order)), (Ids{1, 2, 3, 4}));
-  EXPECT_EQ(ids(reader->attempts(order)), (Ids{1, 2}));
-  EXPECT_EQ(ids(reader->incidents_of(order)), (Ids{2}));
+  EXPECT_EQ(callbacks.numbers(ids(reader->callbacks_of(order))), (Ids{2, 3, 5}));
+  EXPECT_EQ(reader->callbacks_of(order).value().at(2).copy_of, callbacks.id(2));
+  EXPECT_EQ(facts.numbers(ids(reader->facts(order))), (Ids{1, 2, 3, 4}));
+  EXPECT_EQ(attempts.numbers(ids(reader->attempts(order))), (Ids{1, 2}));
+  const auto incidents = reader->incidents_of(order).value();
+  ASSERT_EQ(incidents.size(), 1U);
+  EXPECT_EQ(incidents[0].subject, "y");
 }
 
 TYPED_TEST(ReaderContract, ListsEventsBySequenceWhateverTheirIds) {
-  this->store.must({.plan = [](WorkingSet& working) {
-    (void)working.add_event(event_row(1, 2));
-    (void)working.add_event(event_row(2, 1));
-    (void)working.add_event(event_row(1, 1));
+  Made made;
+  this->store.must({.plan = [&](WorkingSet& working) {
+    made.add(working.add_event(event_row(1, 2)));
+    made.add(working.add_event(event_row(2, 1)));
+    made.add(working.add_event(event_row(1, 1)));
   }});
-  EXPECT_EQ(ids(this->store.reader()->events(1)), (Ids{3, 1}));
+  EXPECT_EQ(made.numbers(ids(this->store.reader()->events(1))), (Ids{3, 1}));
 }
 
 TYPED_TEST(ReaderContract, ListsIncidentsByState) {
@@ -174,22 +189,29 @@ TYPED_TEST(ReaderContract, ListsIncidentsByState) {
     working.resolve_incident(IncidentKind::kUnknownOrder, "c");  // Another kind: not that one.
   }});
   const auto reader = this->store.reader();
-  const auto list = [&](const IncidentFilter& filter) { return ids(reader->incidents(filter)); };
-  EXPECT_EQ(list({}), (Ids{3, 2, 1}));
-  EXPECT_EQ(list({.state = IncidentState::kOpen}), (Ids{3, 1}));
-  EXPECT_EQ(list({.state = IncidentState::kOpen, .before = 3, .limit = 5}), (Ids{1}));
-  EXPECT_EQ(list({.state = IncidentState::kResolved}), (Ids{2}));
-  EXPECT_EQ(list({.state = IncidentState::kAcknowledged}), Ids{});
+  const auto list = [&](const IncidentFilter& filter) {
+    std::string subjects;
+    const auto rows = reader->incidents(filter);
+    for (const IncidentRow& row : rows.value()) subjects += row.subject;
+    return subjects;
+  };
+  EXPECT_EQ(list({}), "cba");
+  EXPECT_EQ(list({.state = IncidentState::kOpen}), "ca");
+  const RowId newest = reader->incidents({}).value().at(0).id;
+  EXPECT_EQ(list({.state = IncidentState::kOpen, .before = newest, .limit = 5}), "a");
+  EXPECT_EQ(list({.state = IncidentState::kResolved}), "b");
+  EXPECT_EQ(list({.state = IncidentState::kAcknowledged}), "");
 }
 
 // P12: a listing has a limit, whatever is asked for.
 TYPED_TEST(ReaderContract, GivesAtMostAThousandRows) {
-  this->store.must({.plan = [](WorkingSet& working) {
-    for (int i = 0; i < 1003; ++i) (void)working.add_callback(callback_row("c"));
+  RowId last = 0;
+  this->store.must({.plan = [&](WorkingSet& working) {
+    for (int i = 0; i < 1003; ++i) last = working.add_callback(callback_row("c"));
   }});
   const auto rows = this->store.reader()->callbacks({.limit = 5000}).value();
   ASSERT_EQ(rows.size(), kRowsMax);
-  EXPECT_EQ(rows.front().id, 1003);
+  EXPECT_EQ(rows.front().id, last);
 }
 
 TYPED_TEST(ReaderContract, SeesCommitsMadeAfterItWasOpened) {

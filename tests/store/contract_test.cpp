@@ -2,6 +2,7 @@
 // Method: one typed suite of small scripted commands, run through the real batch code; a further
 // engine joins by implementing StoreUnderTest. tests/store/contract_read_test.cpp does the same for
 // readers.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -56,6 +57,7 @@ TYPED_TEST(StoreContract, KeepsOneCommandsRowsTogether) {
   std::vector<std::string> written;
   RowId order_id = 0;
   RowId callback_id = 0;
+  RowId event_id = 0;
   this->store.must({.plan = [&](WorkingSet& working) {
     written.clear();
     OrderRow order = order_row("T1");
@@ -68,7 +70,7 @@ TYPED_TEST(StoreContract, KeepsOneCommandsRowsTogether) {
     fact.recorded_at = at(6);
     fact.id = working.add_fact(fact);
     EventRow event = event_row(order_id, 1);
-    event.id = working.add_event(event);
+    event_id = event.id = working.add_event(event);
     working.add_delivery(event.id, order_id, 1, EndpointName::trusted("crm"), at(7));
     order = working.order(order_id).row;
     order.sequence = 1;
@@ -91,8 +93,9 @@ TYPED_TEST(StoreContract, KeepsOneCommandsRowsTogether) {
     EXPECT_EQ(describe(reader->events(order_id).value().at(0)), written[3]);
     const auto deliveries = reader->deliveries(order_id).value();
     ASSERT_EQ(deliveries.size(), 1U);
-    EXPECT_EQ(describe(deliveries[0]), "delivery 1 event=1 order=1 1 crm ready " +
-                                           std::to_string(at(7).time_since_epoch().count()));
+    EXPECT_EQ(describe(deliveries[0]),
+              fmt::format("delivery {} event={} order={} 1 crm ready {}", deliveries[0].id,
+                          event_id, order_id, at(7).time_since_epoch().count()));
     this->store.reopen();
   }
 }
@@ -141,15 +144,16 @@ TYPED_TEST(StoreContract, LoadsAnOrderByItsOwnKey) {
 }
 
 TYPED_TEST(StoreContract, TellsAttemptsOfDifferentAccountsAndSubMerchantsApart) {
-  this->store.must({.plan = [](WorkingSet& working) {
+  RowId third = 0;
+  this->store.must({.plan = [&](WorkingSet& working) {
     (void)working.add_attempt(attempt_key("N1"), 0);
     (void)working.add_attempt(attempt_key("N1", "wechat"), 0);
-    (void)working.add_attempt(attempt_key("N1", "wechat", "sub"), 0);
+    third = working.add_attempt(attempt_key("N1", "wechat", "sub"), 0);
   }});
   this->look({.attempts = {attempt_key("N1", "wechat", "sub"), attempt_key("N1", "alipay", "sub"),
                            attempt_key("n1")}},
-             [](WorkingSet& working) {
-               EXPECT_EQ(working.find_attempt(attempt_key("N1", "wechat", "sub"))->id, 3);
+             [&](WorkingSet& working) {
+               EXPECT_EQ(working.find_attempt(attempt_key("N1", "wechat", "sub"))->id, third);
                EXPECT_EQ(working.find_attempt(attempt_key("N1", "alipay", "sub")), nullptr);
                EXPECT_EQ(working.find_attempt(attempt_key("n1")), nullptr);
              });

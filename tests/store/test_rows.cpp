@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace postern::store {
 namespace {
 
@@ -76,6 +78,17 @@ EventRow event_row(RowId order, std::int64_t sequence) {
 IncidentRow incident_row(core::IncidentKind kind, const std::string& subject) {
   return IncidentRow{
       .kind = kind, .subject = subject, .detail = "look", .first_at = at(5), .last_at = at(5)};
+}
+
+RowId Made::number(RowId id) const {
+  const auto found = std::ranges::find(ids_, id);
+  return found == ids_.end() ? 0 : found - ids_.begin() + 1;
+}
+
+std::vector<RowId> Made::numbers(const std::vector<RowId>& ids) const {
+  std::vector<RowId> numbers;
+  for (const RowId id : ids) numbers.push_back(number(id));
+  return numbers;
 }
 
 std::string describe(const OrderRow& row) {

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "store/rows.h"
 #include "store/working_set.h"
@@ -23,6 +25,23 @@ namespace postern::store {
                                  std::int64_t minor = 8800, const std::string& account = "alipay");
 [[nodiscard]] EventRow event_row(RowId order, std::int64_t sequence);
 [[nodiscard]] IncidentRow incident_row(core::IncidentKind kind, const std::string& subject);
+
+/// The rows of a kind that a test made, numbered 1, 2, 3 in that order. Every engine gives out row
+/// ids of its own, of which tests may expect only that they grow.
+class Made {
+ public:
+  RowId add(RowId id) {
+    ids_.push_back(id);
+    return id;
+  }
+  [[nodiscard]] RowId id(std::size_t number) const { return ids_.at(number - 1); }
+  /// 0 stands for a row that was not made here.
+  [[nodiscard]] RowId number(RowId id) const;
+  [[nodiscard]] std::vector<RowId> numbers(const std::vector<RowId>& ids) const;
+
+ private:
+  std::vector<RowId> ids_;
+};
 
 // Everything a row says, as text: to compare rows and to see in what they differ.
 [[nodiscard]] std::string describe(const OrderRow& row);
