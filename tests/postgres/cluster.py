@@ -3,9 +3,9 @@
 
   cluster.py run [--standby] -- COMMAND ARGUMENTS...
 
-starts them in a folder of their own, runs COMMAND with POSTERN_TEST_POSTGRES naming the primary, and
-exits with its code; with 77 where PostgreSQL is not installed. What was started is stopped and its
-folder removed, whatever happens: the servers are told by the kernel when their starter has gone.
+starts them in a folder of their own, runs COMMAND with POSTERN_TEST_POSTGRES naming the primary,
+and exits with its code; with 77 where PostgreSQL is not installed. What was started is stopped and
+its folder removed, whatever happens: the kernel tells the servers when their starter has gone.
 
 fsync stays on: that an ack means "flushed" is what the tests prove.
 """
@@ -19,6 +19,7 @@ import pwd
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -60,8 +61,8 @@ class Server:
     """One postmaster. start() belongs to a thread that lives on: with it goes the server."""
 
     def __init__(self, folder):
-        self.data, self.sockets, self.port, self.process = folder / "data", folder, free_port(), None
-        self.log = folder / "server.log"
+        self.data, self.sockets, self.log = folder / "data", folder, folder / "server.log"
+        self.port, self.process = free_port(), None
 
     def url(self, database="postgres"):
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
@@ -76,15 +77,16 @@ class Server:
     def copy(self, primary):
         """Makes this the standby of `primary`, which runs."""
         make(self.sockets)
-        quietly("pg_basebackup", "--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf",
-                "--create-slot", "--slot=standby", "-D", self.data, "-d",
-                f"host={primary.sockets} port={primary.port} user=postgres application_name=standby")
+        way = f"host={primary.sockets} port={primary.port} user=postgres application_name=standby"
+        quietly("pg_basebackup", "--checkpoint=fast", "--wal-method=stream", "--create-slot",
+                "--slot=standby", "--write-recovery-conf", "-D", self.data, "-d", way)
 
     def start(self):
         (self.data / "postmaster.pid").unlink(missing_ok=True)  # of one that was killed
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                as_owner(BINARIES / "postgres", "-D", self.data, "-p", self.port, "-k", self.sockets),
+                as_owner(BINARIES / "postgres", "-D", self.data, "-p", self.port, "-k",
+                         self.sockets),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         limit = time.monotonic() + START_SECONDS_MAX
         while not self.ready():
@@ -140,6 +142,20 @@ class Server:
         return sum(row["gone"] for row in self.ask(
             f"SELECT pg_terminate_backend(pid)::int AS gone FROM pg_stat_activity WHERE {where} "
             "AND pid <> pg_backend_pid()"))
+
+    def hold(self, count):
+        """Up to `count` connections, which take up room until they are closed."""
+        start = b"user\0postgres\0database\0postgres\0application_name\0hold\0\0"
+        held = []
+        for _ in range(count):
+            connection = socket.socket(socket.AF_UNIX)
+            connection.connect(str(self.sockets / f".s.PGSQL.{self.port}"))
+            connection.sendall(struct.pack("!ii", len(start) + 8, 196608) + start)
+            if connection.recv(1) != b"R":  # authentication; else an error: there is no room
+                connection.close()
+                break
+            held.append(connection)
+        return held
 
     def configure(self, name, value):
         self.run(f"ALTER SYSTEM SET {name} = '{value}'")
@@ -228,8 +244,8 @@ def quietly(program, *arguments):
 
 def skip_unless_installed():
     if not installed():
-        print("postgres: skipped: postgresql-15 is not installed (script/bootstrap --tests installs "
-              "it)")
+        print("postgres: skipped: postgresql-15 is not installed "
+              "(script/bootstrap --tests installs it)")
         sys.exit(SKIPPED)
 
 

@@ -43,8 +43,7 @@ class AuditContract : public testing::Test {
   Engine store;
 };
 
-using Engines = testing::Types<MemoryUnderTest, SqliteUnderTest>;
-TYPED_TEST_SUITE(AuditContract, Engines);
+TYPED_TEST_SUITE(AuditContract, Engines, EngineNames);
 
 TYPED_TEST(AuditContract, KeepsActsAcrossARestart) {
   Made made;

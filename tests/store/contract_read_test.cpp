@@ -14,8 +14,7 @@ class ReaderContract : public testing::Test {
   Engine store;
 };
 
-using Engines = testing::Types<MemoryUnderTest, SqliteUnderTest>;
-TYPED_TEST_SUITE(ReaderContract, Engines);
+TYPED_TEST_SUITE(ReaderContract, Engines, EngineNames);
 
 template <class Row>
 [[nodiscard]] std::vector<RowId> ids(const Result<std::vector<Row>>& rows) {

@@ -74,8 +74,7 @@ class DeliveryContract : public testing::Test {
   Engine store;
 };
 
-using Engines = testing::Types<MemoryUnderTest, SqliteUnderTest>;
-TYPED_TEST_SUITE(DeliveryContract, Engines);
+TYPED_TEST_SUITE(DeliveryContract, Engines, EngineNames);
 
 TYPED_TEST(DeliveryContract, LoadsHeadsThatAreDueTheLongestDueFirst) {
   (void)this->order_with_events("A", 2);

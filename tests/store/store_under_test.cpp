@@ -140,9 +140,7 @@ void SqliteUnderTest::reopen() {
   store_ = std::move(store).value();
 }
 
-// A command that waits while it is planned keeps the writer busy, so that what is submitted
-// meanwhile forms the next batch.
-void SqliteUnderTest::hold() {
+void WriterGate::close(Store& store) {
   struct Gate final : Command {
     Gate(std::promise<void>& reached, std::future<void> opened)
         : reached_(reached), opened_(std::move(opened)) {}
@@ -158,12 +156,18 @@ void SqliteUnderTest::hold() {
   std::promise<void> reached;
   std::future<void> is_reached = reached.get_future();
   opened_ = {};
-  store_->submit(std::make_unique<Gate>(reached, opened_.get_future()));
+  store.submit(std::make_unique<Gate>(reached, opened_.get_future()));
   is_reached.wait();
 }
 
-void SqliteUnderTest::release() {
-  opened_.set_value();
+PostgresUnderTest::PostgresUnderTest(StoreLimits limits) : limits_(limits) {
+  if (!database_.url().empty()) reopen();
+}
+
+void PostgresUnderTest::reopen() {
+  store_.reset();
+  store_ = open_node(database_, limits_);
+  if (store_ == nullptr) std::abort();
 }
 
 }  // namespace postern::store

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <condition_variable>
 #include <cstddef>
 #include <filesystem>
@@ -8,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "base/log.h"
@@ -97,14 +100,25 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
+/// Keeps a store's writer busy with a command that waits while it is planned, so that what is
+/// submitted meanwhile forms the next batch.
+class WriterGate {
+ public:
+  void close(Store& store);
+  void open() { opened_.set_value(); }
+
+ private:
+  std::promise<void> opened_;
+};
+
 class SqliteUnderTest final : public StoreUnderTest {
  public:
   explicit SqliteUnderTest(StoreLimits limits = {});
   ~SqliteUnderTest() override;
   Store& store() override { return *store_; }
   void reopen() override;
-  void hold() override;
-  void release() override;
+  void hold() override { gate_.close(*store_); }
+  void release() override { gate_.open(); }
 
  private:
   const StoreLimits limits_;
@@ -113,8 +127,57 @@ class SqliteUnderTest final : public StoreUnderTest {
   SystemRandom random_;
   NullLog log_;
   NullMetrics metrics_;
-  std::promise<void> opened_;
+  WriterGate gate_;
   std::unique_ptr<Store> store_;
+};
+
+/// A place for a store on the server that POSTERN_TEST_POSTGRES names, a schema of its own (a
+/// database takes the disk a second); it goes with the object. Without a server the test is
+/// skipped.
+class PostgresDatabase {
+ public:
+  PostgresDatabase();
+  PostgresDatabase(const PostgresDatabase&) = delete;
+  PostgresDatabase& operator=(const PostgresDatabase&) = delete;
+  ~PostgresDatabase();
+  /// Of this place; empty without a server.
+  [[nodiscard]] const std::string& url() const { return url_; }
+  /// The first column of the first row.
+  [[nodiscard]] std::string text(const std::string& query) const;
+
+ private:
+  std::string name_;
+  std::string url_;
+};
+
+/// Opens one node's store there. Nullptr, and the test fails, where that does not work.
+[[nodiscard]] std::unique_ptr<Store> open_node(const PostgresDatabase& database,
+                                               StoreLimits limits = {});
+
+class PostgresUnderTest final : public StoreUnderTest {
+ public:
+  explicit PostgresUnderTest(StoreLimits limits = {});
+  Store& store() override { return *store_; }
+  void reopen() override;
+  void hold() override { gate_.close(*store_); }
+  void release() override { gate_.open(); }
+
+ private:
+  const StoreLimits limits_;
+  PostgresDatabase database_;
+  WriterGate gate_;
+  std::unique_ptr<Store> store_;
+};
+
+/// The engines of the contract suites. Those on PostgreSQL run apart, with a server.
+using Engines = testing::Types<MemoryUnderTest, SqliteUnderTest, PostgresUnderTest>;
+
+struct EngineNames {
+  template <class Engine>
+  [[nodiscard]] static std::string GetName(int /*index*/) {
+    if (std::is_same_v<Engine, MemoryUnderTest>) return "Memory";
+    return std::is_same_v<Engine, SqliteUnderTest> ? "Sqlite" : "Postgres";
+  }
 };
 
 }  // namespace postern::store
