@@ -149,7 +149,11 @@ Result<void> Connection::set_up(const ConnectOptions& options) {
       run(fmt::format("SET statement_timeout = {0}; SET lock_timeout = {0}; "
                       "SET idle_in_transaction_session_timeout = {0}; "
                       "SET default_transaction_isolation = 'read committed'; "
-                      "SET client_min_messages = warning; SET jit = off",
+                      "SET client_min_messages = warning; SET jit = off; "
+                      // Every question is about few rows by their keys. What the planner thinks
+                      // of a table that was empty a minute ago must not make it read all of it.
+                      "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; "
+                      "SET enable_hashjoin = off; SET enable_mergejoin = off",
                       options.statement_timeout.count())));
   state_->has_warning = false;
   if (PQsetnonblocking(state_->handle, 1) == 0 && PQenterPipelineMode(state_->handle) == 1) {
