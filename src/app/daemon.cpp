@@ -9,6 +9,8 @@ namespace {
 
 /// After a storage doubt nothing can be saved by waiting, and the restart repairs it.
 constexpr std::chrono::milliseconds kFailedDrainLimit{300};
+/// Nobody tells this node what another one has committed.
+constexpr std::chrono::milliseconds kLookForOthers{500};
 
 [[nodiscard]] http::Limits admin_limits() {
   http::Limits limits;
@@ -80,6 +82,7 @@ Result<void> Daemon::start_parts() {
     callback_servers_.push_back(std::move(server));
   }
   dispatcher_->wake();
+  if (store_->clock() != nullptr) look_for_others();
   world.log.info("daemon_ready", {{"accounts", config_.accounts.size()},
                                   {"endpoints", config_.endpoints.size()},
                                   {"store", store_->tag()}});
@@ -117,6 +120,13 @@ void Daemon::on_disk(DiskWatermark::Level level) {
                    .detail = "The store's file system is almost full. Callbacks and registrations "
                              "are put off, deliveries go on. Make room: it resumes by itself."},
                   written);
+}
+
+void Daemon::look_for_others() {
+  timers_->after(kLookForOthers, [this] {
+    admin_api_->written();
+    look_for_others();
+  });
 }
 
 const Clock& Daemon::shared_clock() const {

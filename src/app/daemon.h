@@ -77,6 +77,8 @@ class Daemon {
   /// Puts intake off, or opens it again, and tells the operator.
   void on_disk(DiskWatermark::Level level);
   [[nodiscard]] admin::Readiness readiness() const;
+  /// Has those who wait for events look again, now and then: another node may have written some.
+  void look_for_others();
   /// What orders and deliveries go by: the clock of the store's nodes.
   [[nodiscard]] const Clock& shared_clock() const;
   void fail(const Error& error);

@@ -153,7 +153,7 @@ class Reader {
 /// batch, planned in the order submitted, claims of deliveries last. After the first doubt about
 /// the storage the store is failed for good: every further command is refused, and `on_failure`
 /// (given at opening) is called once, so that the process stops acknowledging and restarts into
-/// recovery.
+/// recovery. A database that cannot be reached is no such doubt: commands are refused until it can.
 class Store {
  public:
   virtual ~Store() = default;
