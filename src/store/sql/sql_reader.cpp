@@ -19,8 +19,7 @@ namespace {
 constexpr std::string_view kJoinEvents = " JOIN events e ON e.id = d.event_id";
 
 /// What finds the deliveries that a filter asks for, where an engine that does not know that nearly
-/// all are delivered would take something else. A "+" before a column of numbers keeps it from
-/// that, as does "|| ''" behind a text.
+/// all are delivered would take something else. A "+" before a column keeps it from that.
 enum class Search : unsigned char {
   kPlanned,  ///< as the engine plans it
   kByState,  ///< the whole partial index of the state, and not the ids of all there ever were
@@ -51,11 +50,10 @@ void add_conditions(Query& query, const DeliveryFilter& filter, std::string_view
   if (filter.after != 0) query.where(fmt::format("{} >", id), filter.after);
   if (filter.until != 0) query.where(fmt::format("{} <=", id), filter.until);
   if (filter.order) query.where("d.order_id =", *filter.order);
-  if (filter.endpoint) {
-    query.where(search == Search::kById ? "d.endpoint || '' =" : "d.endpoint =",
-                std::string_view(filter.endpoint->text()));
-  }
-  if (filter.state) {
+  if (filter.endpoint) query.where("d.endpoint =", std::string_view(filter.endpoint->text()));
+  if (filter.state && search == Search::kById) {
+    query.where("+d.state =", to_code(*filter.state));
+  } else if (filter.state) {
     const std::int64_t code = to_code(*filter.state);
     query.where("d.state =", code);
     // What the partial indexes hold, said so that they can be used.
