@@ -19,7 +19,6 @@ import pwd
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -64,8 +63,8 @@ class Server:
         self.data, self.sockets, self.log = folder / "data", folder, folder / "server.log"
         self.port, self.process = free_port(), None
 
-    def url(self, database="postgres"):
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+    def url(self):
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
     def create(self, settings=""):
         make(self.sockets)
@@ -143,20 +142,6 @@ class Server:
             f"SELECT pg_terminate_backend(pid)::int AS gone FROM pg_stat_activity WHERE {where} "
             "AND pid <> pg_backend_pid()"))
 
-    def hold(self, count):
-        """Up to `count` connections, which take up room until they are closed."""
-        start = b"user\0postgres\0database\0postgres\0application_name\0hold\0\0"
-        held = []
-        for _ in range(count):
-            connection = socket.socket(socket.AF_UNIX)
-            connection.connect(str(self.sockets / f".s.PGSQL.{self.port}"))
-            connection.sendall(struct.pack("!ii", len(start) + 8, 196608) + start)
-            if connection.recv(1) != b"R":  # authentication; else an error: there is no room
-                connection.close()
-                break
-            held.append(connection)
-        return held
-
     def configure(self, name, value):
         self.run(f"ALTER SYSTEM SET {name} = '{value}'")
         self.run("SELECT pg_reload_conf()")
@@ -214,11 +199,10 @@ class Cluster:
                 server.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def url(self, database):
-        """Both servers; whoever connects looks for the one that takes writes."""
+    def hosts(self):
+        """Both servers, as a URL names them."""
         servers = [server for server in (self.primary, self.standby) if server is not None]
-        hosts = ",".join(f"127.0.0.1:{server.port}" for server in servers)
-        return f"postgresql://postgres@{hosts}/{database}?target_session_attrs=read-write"
+        return ",".join(f"127.0.0.1:{server.port}" for server in servers)
 
 
 def make(folder):
