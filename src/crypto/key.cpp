@@ -270,6 +270,25 @@ Result<void> PublicKey::verify(SignatureScheme scheme, std::string_view message,
   return {};
 }
 
+std::optional<SignatureScheme> PublicKey::scheme_made(std::string_view signature) const {
+  const ErrorQueueGuard errors;
+  const std::size_t signature_bytes = (static_cast<std::size_t>(impl_->bits) + 7) / 8;
+  if (!impl_->pkey || signature.size() != signature_bytes) return std::nullopt;
+  for (const SignatureScheme scheme : {SignatureScheme::kRsaSha256, SignatureScheme::kRsaSha1}) {
+    const PkeyContextPtr context(EVP_PKEY_CTX_new_from_pkey(nullptr, impl_->pkey.get(), nullptr));
+    std::string digest(signature_bytes, '\0');
+    std::size_t size = digest.size();
+    if (context && EVP_PKEY_verify_recover_init(context.get()) == 1 &&
+        EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_PADDING) == 1 &&
+        EVP_PKEY_CTX_set_signature_md(context.get(), fetched_digest(digest_of(scheme))) == 1 &&
+        EVP_PKEY_verify_recover(context.get(), as_writable_bytes(digest), &size,
+                                as_bytes(signature), signature.size()) == 1) {
+      return scheme;
+    }
+  }
+  return std::nullopt;
+}
+
 int PublicKey::bits() const {
   return impl_->bits;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,6 +30,11 @@ class PublicKey {
   /// @thread any
   [[nodiscard]] Result<void> verify(SignatureScheme scheme, std::string_view message,
                                     std::string_view signature) const;
+
+  /// The scheme under which this key made `signature` over some text; nothing where it did not make
+  /// it. RSA gives the digest back, so a wrong key can be told from a changed text. It verifies
+  /// nothing: for explaining a refusal only. @thread any
+  [[nodiscard]] std::optional<SignatureScheme> scheme_made(std::string_view signature) const;
 
   [[nodiscard]] int bits() const;
   /// First 16 hex digits of the SHA-256 of the SPKI: names the key in logs and evidence.

@@ -144,6 +144,20 @@ TEST(Key, RefusesAnotherKeyAndAnotherScheme) {
   expect_not_verified(test_key(0).public_key().verify(SignatureScheme::kRsaSha256, "text", old));
 }
 
+TEST(Key, KnowsWhatItMadeWithoutTheText) {
+  for (const SignatureScheme scheme : kSchemes) {
+    const std::string signature = test_key(0).sign(scheme, "a text").value();
+    EXPECT_EQ(test_key(0).public_key().scheme_made(signature), scheme);
+    EXPECT_EQ(test_key(1).public_key().scheme_made(signature), std::nullopt);
+    std::string changed = signature;
+    changed.back() ^= 1;
+    EXPECT_EQ(test_key(0).public_key().scheme_made(changed), std::nullopt);
+    EXPECT_EQ(test_key(0).public_key().scheme_made(signature + "x"), std::nullopt);
+    EXPECT_EQ(test_key(0).public_key().scheme_made(""), std::nullopt);
+    EXPECT_EQ(ERR_peek_error(), 0U);
+  }
+}
+
 TEST(Key, RefusesPssSignatures) {
   const TestPkey pkey = key_from_pem(test_key(0));
   EVP_MD_CTX* context = EVP_MD_CTX_new();
