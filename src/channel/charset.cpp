@@ -85,6 +85,15 @@ Result<std::string> to_utf8(Charset charset, std::string text) {
   return converted;
 }
 
+Result<std::string> from_utf8(Charset charset, std::string text) {
+  if (charset == Charset::kUtf8 || is_ascii(text)) return to_utf8(Charset::kUtf8, std::move(text));
+  thread_local Converter gb18030("UTF-8", "GB18030");
+  std::string converted;
+  const bool ok = gb18030.convert(text, [&](std::string_view piece) { converted.append(piece); });
+  if (!ok) return rejected("text_malformed");
+  return converted;
+}
+
 bool is_utf8(std::string_view text) {
   if (is_ascii(text)) return true;
   // Into UTF-32: glibc's UTF-8 goes beyond U+10FFFF, which only the other set refuses.

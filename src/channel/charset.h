@@ -23,6 +23,9 @@ enum class Charset : unsigned char {
 /// @thread any; conversion descriptors are kept per thread
 [[nodiscard]] Result<std::string> to_utf8(Charset charset, std::string text);
 
+/// Writes UTF-8 text as `charset`; the opposite of `to_utf8`. @errors text_malformed
+[[nodiscard]] Result<std::string> from_utf8(Charset charset, std::string text);
+
 /// Whether `text` is well-formed UTF-8 throughout.
 [[nodiscard]] bool is_utf8(std::string_view text);
 

@@ -38,6 +38,17 @@ TEST(Charset, TranscodesGb18030) {
   EXPECT_EQ(must(to_utf8(Charset::kGb18030, text)), expected);
 }
 
+TEST(Charset, WritesWhatItReads) {
+  for (const char* text : {"", "plain", "测试·", "縗", "\xE9\xBF\xA2"}) {
+    for (const Charset charset : {Charset::kUtf8, Charset::kGb18030}) {
+      EXPECT_EQ(must(to_utf8(charset, must(from_utf8(charset, text)))), text);
+    }
+  }
+  EXPECT_EQ(must(from_utf8(Charset::kGb18030, "测试")), "\xB2\xE2\xCA\xD4");
+  EXPECT_EQ(code_of(from_utf8(Charset::kGb18030, "\xB2\xE2")), "text_malformed");
+  EXPECT_EQ(code_of(from_utf8(Charset::kUtf8, "\xFF")), "text_malformed");
+}
+
 TEST(Charset, RefusesMalformedGb18030) {
   for (const std::string_view text : {"\xB2", "a\xFF", "\x81\x20", "\x82\x35\x95"}) {
     EXPECT_EQ(code_of(to_utf8(Charset::kGb18030, std::string(text))), "text_malformed") << text;
