@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "channel/alipay_explain.h"
 #include "channel/alipay_facts.h"
 #include "channel/alipay_settings.h"
 #include "channel/alipay_signature.h"
@@ -77,6 +78,15 @@ class AlipayChannel final : public Channel {
   }
 
   [[nodiscard]] const HttpResponse& ack(Ack ack) const override { return acks_.of(ack); }
+
+  [[nodiscard]] Explanation explain(const Question& question) const override {
+    return explain_alipay(question, settings_,
+                          [](AlipaySettings settings) -> std::unique_ptr<Channel> {
+                            return std::make_unique<AlipayChannel>(std::move(settings));
+                          });
+  }
+
+  [[nodiscard]] Belongings belongings() const override { return belongings_of(settings_); }
 
   [[nodiscard]] std::string_view channel_name() const override { return "alipay"; }
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/message.h"
 #include "base/result.h"
+#include "channel/explanation.h"
 #include "channel/fields.h"
 #include "channel/settings.h"
 #include "core/fact.h"
@@ -118,6 +119,13 @@ class Channel {
 
   /// The platform's exact reply for `ack`.
   [[nodiscard]] virtual const HttpResponse& ack(Ack ack) const = 0;
+
+  /// Says why `verify` refuses a request, for the operator: tries again with each of the usual
+  /// mistakes undone. Dear, so it is done on demand, and never for the sender. @thread any; pure
+  [[nodiscard]] virtual Explanation explain(const Question& question) const = 0;
+
+  /// Keys and ids of this account, by which `explain` of another one knows them.
+  [[nodiscard]] virtual Belongings belongings() const = 0;
 
   /// The name of the protocol, such as "alipay".
   [[nodiscard]] virtual std::string_view channel_name() const = 0;

@@ -14,21 +14,14 @@
 #include "channel/account_settings.h"
 #include "channel/request.h"
 #include "channel/statement.h"
+#include "channel/wechatpay_v2_explain.h"
 #include "channel/wechatpay_v2_facts.h"
+#include "channel/wechatpay_v2_settings.h"
 #include "channel/wechatpay_v2_signature.h"
 #include "channel/xml.h"
 
 namespace postern::channel {
 namespace {
-
-struct WechatpayV2Settings {
-  AccountName account;
-  Merchants merchants;
-  std::vector<std::string> app_ids;
-  std::vector<Secret> api_keys;
-  std::vector<std::string> key_ids;  ///< of `api_keys`, at the same places
-  std::vector<WechatpayV2SignType> sign_types;
-};
 
 [[nodiscard]] HttpResponse reply(unsigned code, std::string_view return_code,
                                  std::string_view return_msg) {
@@ -65,6 +58,15 @@ class WechatpayV2Channel final : public Channel {
   }
 
   [[nodiscard]] const HttpResponse& ack(Ack ack) const override { return acks_.of(ack); }
+
+  [[nodiscard]] Explanation explain(const Question& question) const override {
+    return explain_wechatpay_v2(question, settings_,
+                                [](WechatpayV2Settings settings) -> std::unique_ptr<Channel> {
+                                  return std::make_unique<WechatpayV2Channel>(std::move(settings));
+                                });
+  }
+
+  [[nodiscard]] Belongings belongings() const override { return belongings_of(settings_); }
 
   [[nodiscard]] std::string_view channel_name() const override { return "wechatpay-v2"; }
 
@@ -126,45 +128,11 @@ class WechatpayV2Channel final : public Channel {
   const Acks acks_;
 };
 
-[[nodiscard]] Result<std::vector<WechatpayV2SignType>> read_sign_types(Settings& settings) {
-  constexpr std::string_view kKey = "sign_types";
-  POSTERN_ASSIGN_OR_RETURN(const std::vector<std::string> names, settings.texts(kKey));
-  if (names.empty()) return std::vector{WechatpayV2SignType::kHmacSha256};
-  std::vector<WechatpayV2SignType> types;
-  for (const std::string& one : names) {
-    if (one != name(WechatpayV2SignType::kMd5) && one != name(WechatpayV2SignType::kHmacSha256)) {
-      return std::unexpected(settings.wrong(kKey, R"(write "HMAC-SHA256" or "MD5")"));
-    }
-    types.push_back(one == name(WechatpayV2SignType::kMd5) ? WechatpayV2SignType::kMd5
-                                                           : WechatpayV2SignType::kHmacSha256);
-  }
-  return types;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Channel>> make_wechatpay_v2(Settings& settings) {
-  POSTERN_ASSIGN_OR_RETURN(AccountName account, read_account_name(settings));
-  POSTERN_ASSIGN_OR_RETURN(std::string mch_id, read_id_setting(settings, "mch_id"));
-  POSTERN_ASSIGN_OR_RETURN(std::vector<std::string> app_ids,
-                           read_id_settings(settings, "app_id", "app_ids"));
-  if (app_ids.empty()) {
-    return std::unexpected(settings.wrong("app_ids", "list the app ids that may collect for you"));
-  }
-  POSTERN_ASSIGN_OR_RETURN(std::vector<Secret> api_keys,
-                           read_keys_of_32_bytes(settings, "api_key", "api_keys"));
-  POSTERN_ASSIGN_OR_RETURN(std::vector<WechatpayV2SignType> sign_types, read_sign_types(settings));
-  POSTERN_ASSIGN_OR_RETURN(const std::vector<std::string> sub_merchants,
-                           read_sub_merchants(settings, "sub_merchants"));
-  std::vector<std::string> key_ids;
-  for (const Secret& key : api_keys) key_ids.push_back(wechatpay_v2_key_id(key));
-  return std::make_unique<WechatpayV2Channel>(WechatpayV2Settings{
-      .account = std::move(account),
-      .merchants = {.own = std::move(mch_id), .subs = {sub_merchants.begin(), sub_merchants.end()}},
-      .app_ids = std::move(app_ids),
-      .api_keys = std::move(api_keys),
-      .key_ids = std::move(key_ids),
-      .sign_types = std::move(sign_types)});
+  POSTERN_ASSIGN_OR_RETURN(WechatpayV2Settings read, read_wechatpay_v2_settings(settings));
+  return std::make_unique<WechatpayV2Channel>(std::move(read));
 }
 
 }  // namespace postern::channel

@@ -16,6 +16,7 @@
 #include "channel/request.h"
 #include "channel/statement.h"
 #include "channel/wechatpay_v3_api.h"
+#include "channel/wechatpay_v3_explain.h"
 #include "channel/wechatpay_v3_facts.h"
 #include "channel/wechatpay_v3_identity.h"
 #include "channel/wechatpay_v3_settings.h"
@@ -73,6 +74,15 @@ class WechatpayV3Channel final : public Channel {
   }
 
   [[nodiscard]] const HttpResponse& ack(Ack ack) const override { return acks_.of(ack); }
+
+  [[nodiscard]] Explanation explain(const Question& question) const override {
+    return explain_wechatpay_v3(question, settings_,
+                                [](WechatpayV3Settings settings) -> std::unique_ptr<Channel> {
+                                  return std::make_unique<WechatpayV3Channel>(std::move(settings));
+                                });
+  }
+
+  [[nodiscard]] Belongings belongings() const override { return belongings_of(settings_); }
 
   [[nodiscard]] std::string_view channel_name() const override { return "wechatpay-v3"; }
 

@@ -46,6 +46,10 @@ class RememberingChannel final : public channel::Channel {
   }
 
   const HttpResponse& ack(channel::Ack ack) const override { return real_->ack(ack); }
+  channel::Explanation explain(const channel::Question& question) const override {
+    return real_->explain(question);
+  }
+  channel::Belongings belongings() const override { return real_->belongings(); }
   std::string_view channel_name() const override { return real_->channel_name(); }
 
  private:

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/id.h"
+#include "base/result.h"
+#include "base/secret.h"
+#include "channel/account_settings.h"
+#include "channel/settings.h"
+#include "channel/wechatpay_v2_signature.h"
+
+namespace postern::channel {
+
+/// The settings of one WeChat Pay v2 account, checked.
+struct WechatpayV2Settings {
+  AccountName account;
+  Merchants merchants;
+  std::vector<std::string> app_ids;
+  std::vector<Secret> api_keys;
+  std::vector<std::string> key_ids;  ///< of `api_keys`, at the same places
+  std::vector<WechatpayV2SignType> sign_types;
+};
+
+/// Reads the settings listed at `make_wechatpay_v2`. @errors setting_missing, setting_malformed
+[[nodiscard]] Result<WechatpayV2Settings> read_wechatpay_v2_settings(Settings& settings);
+
+}  // namespace postern::channel
