@@ -72,11 +72,13 @@ void show_callback(const CallbacksContext& context, const Call& call, Responder 
 }
 
 [[nodiscard]] json::object present(const ingest::RejectedCallback& rejected) {
-  return {{"received_at", format_rfc3339(rejected.received_at)},
+  return {{"id", rejected_id(rejected.number)},
+          {"received_at", format_rfc3339(rejected.received_at)},
           {"code", rejected.code},
           {"detail", to_utf8(rejected.detail)},
           {"peer", rejected.request.peer},
           {"target", to_utf8(rejected.request.target)},
+          {"body_bytes", rejected.body_bytes},
           {"headers_base64", crypto::base64_encode(rejected.request.headers.block())},
           {"body_base64", crypto::base64_encode(rejected.request.body)}};
 }

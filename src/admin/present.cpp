@@ -2,6 +2,7 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
+#include <charconv>
 
 #include "base/clock.h"
 #include "base/utf8.h"
@@ -12,6 +13,8 @@ namespace postern::admin {
 namespace {
 
 namespace json = boost::json;
+
+constexpr std::string_view kRejectedPrefix = "rej_";
 
 /// The header block as its lines, for reading.
 [[nodiscard]] json::array header_lines(std::string_view block) {
@@ -32,6 +35,19 @@ namespace json = boost::json;
 }
 
 }  // namespace
+
+std::string rejected_id(std::uint64_t number) {
+  return std::string(kRejectedPrefix) + std::to_string(number);
+}
+
+std::uint64_t parse_rejected_id(std::string_view text) {
+  if (!text.starts_with(kRejectedPrefix)) return 0;
+  text.remove_prefix(kRejectedPrefix.size());
+  std::uint64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [read, error] = std::from_chars(text.data(), end, number);
+  return error == std::errc() && read == end ? number : 0;
+}
 
 json::value present(const std::optional<core::Money>& money) {
   if (!money) return nullptr;

@@ -2,6 +2,7 @@
 
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,11 @@ inline constexpr std::string_view kEventPrefix = "evt";
 inline constexpr std::string_view kDeliveryPrefix = "dlv";
 inline constexpr std::string_view kIncidentPrefix = "inc";
 inline constexpr std::string_view kAuditPrefix = "aud";
+
+/// "rej_17": names a refused callback while the daemon runs that refused it.
+[[nodiscard]] std::string rejected_id(std::uint64_t number);
+/// The number, or 0, which no callback has, where `text` is no such id.
+[[nodiscard]] std::uint64_t parse_rejected_id(std::string_view text);
 
 /// {"minor": 8800, "currency": "CNY"}, or null.
 [[nodiscard]] boost::json::value present(const std::optional<core::Money>& money);

@@ -13,6 +13,7 @@ namespace postern::app {
 
 AdminApi::AdminApi(Parts parts)
     : accounts_(std::move(parts.accounts)),
+      channels_(std::move(parts.channels)),
       presenter_(parts.store.tag()),
       seal_(parts.key),
       router_(parts.key, parts.metrics),
@@ -31,6 +32,11 @@ AdminApi::AdminApi(Parts parts)
                                  .presenter = presenter_,
                                  .accounts = accounts_,
                                  .rejected = parts.rejected});
+  admin::add_explanations(router_, {.reads = reads_,
+                                    .presenter = presenter_,
+                                    .channels = channels_,
+                                    .clock = parts.clock,
+                                    .rejected = parts.rejected});
   admin::add_incidents(router_, reads_, presenter_);
   admin::add_endpoints(router_, {.reads = reads_,
                                  .endpoints = std::move(parts.endpoints),

@@ -6,6 +6,7 @@
 #include "admin/accounts.h"
 #include "admin/endpoints.h"
 #include "admin/event_feed.h"
+#include "admin/explanations.h"
 #include "admin/health.h"
 #include "admin/present.h"
 #include "admin/read_worker.h"
@@ -35,6 +36,7 @@ class AdminApi {
     std::function<void()> wake;  ///< when a delivery became due by hand
     const ingest::RejectedRing& rejected;
     admin::Accounts accounts;
+    admin::Channels channels;
     std::vector<admin::EndpointInfo> endpoints;
     admin::StandingsProbe standings;
     const Secret& key;
@@ -59,6 +61,7 @@ class AdminApi {
 
  private:
   const admin::Accounts accounts_;
+  const admin::Channels channels_;
   const admin::Presenter presenter_;
   const admin::PlanSeal seal_;
   admin::Router router_;

@@ -302,6 +302,14 @@ admin::Accounts Config::account_infos() const {
   return infos;
 }
 
+admin::Channels Config::channels() const {
+  admin::Channels channels;
+  for (const AccountConfig& account : accounts) {
+    channels.emplace(account.name.text(), account.channel);
+  }
+  return channels;
+}
+
 std::vector<admin::EndpointInfo> Config::endpoint_infos() const {
   using Sending = admin::EndpointInfo::Sending;
   std::vector<admin::EndpointInfo> infos;

@@ -8,6 +8,7 @@
 
 #include "admin/accounts.h"
 #include "admin/endpoints.h"
+#include "admin/explanations.h"
 #include "app/endpoint_config.h"
 #include "app/key_summary.h"
 #include "app/store_config.h"
@@ -41,7 +42,7 @@ struct AccountConfig {
   MerchantName merchant;
   ledger::OrderMode orders = ledger::OrderMode::kRegistered;
   admin::SubMerchants sub_merchants = admin::SubMerchants::kNone;
-  std::unique_ptr<const channel::Channel> channel;
+  std::shared_ptr<const channel::Channel> channel;
   std::vector<KeySummary> keys;
 };
 
@@ -57,6 +58,7 @@ struct Config {
 
   [[nodiscard]] ledger::Policy policy() const;
   [[nodiscard]] admin::Accounts account_infos() const;
+  [[nodiscard]] admin::Channels channels() const;
   [[nodiscard]] std::vector<admin::EndpointInfo> endpoint_infos() const;
   /// nullptr where there is none.
   [[nodiscard]] const AccountConfig* find_account(std::string_view name) const;

@@ -20,14 +20,6 @@ constexpr std::chrono::milliseconds kLookForOthers{500};
   return limits;
 }
 
-[[nodiscard]] ingest::Ingest::Channels take_channels(std::vector<AccountConfig>& accounts) {
-  ingest::Ingest::Channels channels;
-  for (AccountConfig& account : accounts) {
-    channels.emplace(account.name.text(), std::move(account.channel));
-  }
-  return channels;
-}
-
 }  // namespace
 
 Daemon::Daemon(Config config, Options options, World world)
@@ -56,8 +48,8 @@ Result<void> Daemon::start_parts() {
       });
   make_watermark();
   const admin::Accounts infos = config_.account_infos();
-  ingest_ = std::make_unique<ingest::Ingest>(take_channels(config_.accounts), *ledger_, world.clock,
-                                             world.log, world.metrics);
+  ingest_ = std::make_unique<ingest::Ingest>(config_.channels(), *ledger_, world.clock, world.log,
+                                             world.metrics);
   admin_api_ = std::make_unique<AdminApi>(
       AdminApi::Parts{.store = *store_,
                       .ledger = *ledger_,
@@ -66,6 +58,7 @@ Result<void> Daemon::start_parts() {
                       .wake = [this] { dispatcher_->wake(); },
                       .rejected = ingest_->rejected(),
                       .accounts = infos,
+                      .channels = config_.channels(),
                       .endpoints = config_.endpoint_infos(),
                       .standings = [this] { return dispatcher_->standings(); },
                       .key = config_.admin.api_key,

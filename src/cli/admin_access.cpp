@@ -86,6 +86,7 @@ class StoreAccess final : public AdminAccess {
                              .wake = [] {},
                              .rejected = rejected_,
                              .accounts = config.account_infos(),
+                             .channels = config.channels(),
                              .endpoints = config.endpoint_infos(),
                              .standings = [] { return admin::Standings(); },
                              .key = key_,

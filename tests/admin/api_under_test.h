@@ -14,6 +14,7 @@
 #include "admin/deliveries.h"
 #include "admin/endpoints.h"
 #include "admin/event_feed.h"
+#include "admin/explanations.h"
 #include "admin/health.h"
 #include "admin/incidents.h"
 #include "admin/metrics.h"
@@ -88,6 +89,7 @@ class ApiUnderTest {
     add_metrics(router_, [] { return std::string("figures 1\n"); });
     add_orders(router_, {*ledger_, *reads_, *presenter_, accounts_});
     add_callbacks(router_, {*reads_, *presenter_, accounts_, rejected});
+    add_explanations(router_, {*reads_, *presenter_, channels, clock_, rejected});
     add_incidents(router_, *reads_, *presenter_);
     add_applied(router_, {.store = *store_, .clock = clock_, .presenter = *presenter_});
     add_endpoints(router_, {.reads = *reads_,
@@ -190,6 +192,7 @@ class ApiUnderTest {
 
   std::atomic<Readiness> readiness = Readiness::kReady;
   ingest::RejectedRing rejected;
+  Channels channels;  ///< none, unless a test adds some
   Standings standings;
   std::atomic<int> woken = 0;
 
