@@ -7,18 +7,13 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 #include <memory>
-#include <optional>
 
 #include "admin/present.h"
 #include "app/config.h"
 #include "base/clock.h"
-#include "channel/json.h"
+#include "cli/captured.h"
 #include "crypto/digest.h"
 #include "crypto/encoding.h"
 
@@ -33,14 +28,6 @@ struct Options {
   bool as_json = false;
 };
 
-/// A callback as it was kept.
-struct Kept {
-  std::string account;
-  TimePoint received_at;
-  HttpRequest request;
-  std::string digest;  ///< empty where the file names none
-};
-
 struct Verdict {
   std::string code;  ///< "genuine", or why not
   std::string detail;
@@ -49,46 +36,6 @@ struct Verdict {
   std::string purpose;
   std::vector<core::Fact> facts;
 };
-
-[[nodiscard]] std::unexpected<Error> malformed(std::string_view what) {
-  return rejected("callback_file_malformed",
-                  fmt::format("{}: give the output of postern callbacks show ID --json", what));
-}
-
-[[nodiscard]] Result<std::string> read(const std::string& file) {
-  if (file == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return rejected("callback_file_unreadable", fmt::format("cannot read {}", file));
-  return std::string(std::istreambuf_iterator<char>(in), {});
-}
-
-[[nodiscard]] Result<std::string> decoded(const json::object& object, std::string_view name) {
-  if (!object.contains(name)) return malformed(fmt::format("{} is missing", name));
-  Result<std::string> bytes = crypto::base64_decode(channel::json_text(object, name));
-  if (!bytes) return malformed(fmt::format("{} is not base64", name));
-  return bytes;
-}
-
-[[nodiscard]] Result<Kept> parse(const std::string& text) {
-  json::error_code error;
-  const json::value value = json::parse(text, error);
-  const json::object* object = error ? nullptr : value.if_object();
-  if (object == nullptr) return malformed("the file is not a JSON object");
-  Kept kept;
-  kept.account = channel::json_text(*object, "account");
-  const auto received_at = parse_rfc3339(channel::json_text(*object, "received_at"));
-  if (!received_at) return malformed("received_at is missing or no time");
-  kept.received_at = *received_at;
-  POSTERN_ASSIGN_OR_RETURN(const std::string headers, decoded(*object, "headers_base64"));
-  POSTERN_ASSIGN_OR_RETURN(std::string body, decoded(*object, "body_base64"));
-  kept.digest = channel::json_text(*object, "body_sha256");
-  kept.request = {.method = "POST",
-                  .target = std::string(channel::json_text(*object, "target")),
-                  .headers = Headers::from_block(headers),
-                  .body = std::move(body),
-                  .peer = std::string(channel::json_text(*object, "peer"))};
-  return kept;
-}
 
 [[nodiscard]] std::string_view name(channel::Statement::Purpose purpose) {
   switch (purpose) {
@@ -102,13 +49,13 @@ struct Verdict {
   return "";
 }
 
-[[nodiscard]] Verdict judge(const channel::Channel& channel, const Kept& kept) {
+[[nodiscard]] Verdict judge(const channel::Channel& channel, const Captured& kept) {
   const std::string digest =
       crypto::hex_encode(crypto::digest(crypto::DigestAlgorithm::kSha256, kept.request.body));
   if (!kept.digest.empty() && kept.digest != digest) {
     return {.code = "body_changed", .detail = "body_base64 is not the body that body_sha256 names"};
   }
-  const auto verified = channel.verify(kept.request, kept.received_at);
+  const auto verified = channel.verify(kept.request, *kept.received_at);
   if (!verified) {
     return {.code = std::string(verified.error().code), .detail = verified.error().detail};
   }
@@ -155,9 +102,9 @@ void print(std::ostream& out, const Verdict& verdict) {
 [[nodiscard]] ExitCode verify(const Options& options, const Terminal& terminal) {
   const Result<app::Config> config = app::load_config(options.config);
   if (!config) return fail(terminal, config.error());
-  const Result<std::string> text = read(options.file);
+  const Result<std::string> text = read_capture(options.file);
   if (!text) return fail(terminal, text.error());
-  const Result<Kept> kept = parse(*text);
+  const Result<Captured> kept = parse_kept(*text);
   if (!kept) return fail(terminal, kept.error());
   const app::AccountConfig* account = config->find_account(kept->account);
   if (account == nullptr) {

@@ -37,7 +37,7 @@ TEST(Usage, WrongCommandLinesEndWithTwo) {
 TEST(Usage, HelpNamesEveryCommand) {
   std::string out;
   EXPECT_EQ(run_with({"--help"}, &out), ExitCode::kOk);
-  for (const char* command : {"serve", "check", "verify", "orders", "callbacks"}) {
+  for (const char* command : {"serve", "check", "verify", "explain", "orders", "callbacks"}) {
     EXPECT_NE(out.find(command), std::string::npos) << command;
   }
   EXPECT_EQ(run_with({"serve", "--help"}, &out), ExitCode::kOk);

@@ -261,5 +261,81 @@ TEST_P(Verify, SaysWhatIsWrongWithTheFile) {
             cli::ExitCode::kUsage);
 }
 
+/// A request as it is saved from the wire.
+[[nodiscard]] std::string as_text(const HttpRequest& request) {
+  return "POST " + request.target + " HTTP/1.1\r\nHost: shop.example\r\n" +
+         request.headers.block() + "Content-Length: " + std::to_string(request.body.size()) +
+         "\r\n\r\n" + request.body;
+}
+
+TEST(Explain, NamesTheCauseOfARefusedCallbackThatTheSenderIsNotTold) {
+  Site site;
+  InProcess gateway(site);
+  tell_admin_port(site, gateway);
+  Visitor visitor = gateway.visitor();
+  const std::string config = "--config=" + site.config_file();
+  HttpRequest request = site.payment(Platform::kAlipay, "T1");
+  ASSERT_EQ(visitor.send(request).code, 200u);
+  const HttpResponse forged =
+      visitor.send(site.payment(Platform::kAlipay, "T2", 8800, simulate::Tamper::kWrongKey));
+  request.body += "&tenant=7";
+  const HttpResponse spoiled = visitor.send(request);
+  EXPECT_EQ(spoiled.code, forged.code);
+  EXPECT_EQ(spoiled.body, forged.body);
+
+  const auto listed = visitor.get("/v1/rejected/alipay").body.at("rejected").as_array();
+  ASSERT_EQ(listed.size(), 2u);
+  const std::string id(listed.at(0).as_object().at("id").as_string());
+  const Ended ended = postern_command({"explain", id, config});
+  EXPECT_EQ(ended.code, cli::ExitCode::kOk) << ended.err;
+  EXPECT_TRUE(ended.out.starts_with("alipay: signature_not_verified\n")) << ended.out;
+  EXPECT_NE(ended.out.find("cause: field_added (proved)\n  not signed: tenant\n"),
+            std::string::npos)
+      << ended.out;
+  EXPECT_NE(ended.out.find("first difference: tenant came and was not signed\n"), std::string::npos)
+      << ended.out;
+  const std::string kept(
+      visitor.get("/v1/callbacks").body.at("callbacks").at(0).as_object().at("id").as_string());
+  EXPECT_TRUE(postern_command({"explain", kept, config}).out.starts_with("alipay: genuine\n"));
+  EXPECT_EQ(postern_command({"explain", "rej_99", config}).code, cli::ExitCode::kNegative);
+
+  // The entry of the list, saved, says the same without the daemon.
+  site.folder().write("entry.json", json::serialize(listed.at(0)));
+  const Ended offline =
+      postern_command({"explain", site.folder() / "entry.json", config, "--json"});
+  EXPECT_EQ(offline.code, cli::ExitCode::kOk) << offline.err;
+  EXPECT_EQ(parsed(offline.out), visitor.get("/v1/rejected/" + id + "/explain").body);
+}
+
+TEST(Explain, ReadsARequestSavedAsText) {
+  Site site;
+  const std::string config = "--config=" + site.config_file();
+  const auto explain = [&](const std::string& text, std::vector<std::string> further = {}) {
+    site.folder().write("request.txt", text);
+    std::vector<std::string> arguments = {"explain", site.folder() / "request.txt", config};
+    arguments.insert(arguments.end(), further.begin(), further.end());
+    return postern_command(arguments);
+  };
+  for (const Platform platform : simulate::all_platforms()) {
+    const HttpRequest request = site.payment(platform, "T1");
+    const std::string account(simulate::default_account(platform));
+    const Ended genuine = explain(as_text(request));
+    EXPECT_TRUE(genuine.out.starts_with(account + ": genuine\n")) << genuine.out << genuine.err;
+    // An editor's newline at the end is not the sender's.
+    EXPECT_TRUE(explain(as_text(request) + "\n").out.starts_with(account + ": genuine\n"));
+    std::string cut = as_text(request);
+    cut.resize(cut.size() - 20);
+    EXPECT_NE(explain(cut).out.find("cause: body_truncated (proved)"), std::string::npos);
+  }
+  const std::string wechat = as_text(site.payment(Platform::kWechatPayV3, "T2"));
+  EXPECT_NE(explain(wechat, {"--at", "2030-01-01T00:00:00Z"}).out.find("cause: clock (proved)"),
+            std::string::npos);
+  EXPECT_EQ(explain(wechat, {"--at", "soon"}).code, cli::ExitCode::kUsage);
+  EXPECT_EQ(explain(wechat, {"--account", "bank"}).code, cli::ExitCode::kUsage);
+  EXPECT_EQ(explain("hello").code, cli::ExitCode::kUsage);
+  EXPECT_EQ(explain("").code, cli::ExitCode::kUsage);
+  EXPECT_EQ(explain("{}").code, cli::ExitCode::kUsage);
+}
+
 }  // namespace
 }  // namespace postern::functional
