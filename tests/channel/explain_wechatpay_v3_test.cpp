@@ -291,6 +291,12 @@ TEST_F(ExplainWechatpayV3, ProbeOfThePlatform) {
 }
 
 TEST_F(ExplainWechatpayV3, ContentChanged) {
+  // Nothing is said about the API key, although it does not open this.
+  const std::string body = WechatpayV3Message::paid().body();
+  const std::size_t at = body.find(R"("ciphertext":")") + 20;
+  expect_proved(
+      {with_body(std::string(body).replace(at, 1, body[at] == 'A' ? "B" : "A")), *channel_},
+      Cause::kContentChanged);
   expect_proved({with_body(replaced(WechatpayV3Message::paid().body(), R"("summary":"s")",
                                     R"("summary":"t")")),
                  *channel_},
