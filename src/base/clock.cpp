@@ -1,6 +1,6 @@
 #include "base/clock.h"
 
-#include <fmt/format.h>
+#include <algorithm>
 
 namespace postern {
 namespace {
@@ -80,16 +80,30 @@ struct Civil {
          offset;
 }
 
+/// Writes the last `digits` decimal digits of `value`, which is not negative, over `text`.
+void put_number(std::string& text, std::size_t at, std::size_t digits, std::int64_t value) {
+  for (std::size_t i = at + digits; i > at; value /= 10) {
+    text[--i] = static_cast<char>('0' + value % 10);
+  }
+}
+
 }  // namespace
 
 std::string format_rfc3339(TimePoint time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date{day};
   const std::chrono::hh_mm_ss clock{time - day};
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                     clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
-                     clock.subseconds().count());
+  // Digit by digit: each event tells two times, and making them from a format string took 1.7 % of
+  // the daemon's time.
+  std::string text = "0000-00-00T00:00:00.000Z";
+  put_number(text, 0, 4, std::clamp(static_cast<int>(date.year()), 0, 9999));
+  put_number(text, 5, 2, static_cast<unsigned>(date.month()));
+  put_number(text, 8, 2, static_cast<unsigned>(date.day()));
+  put_number(text, 11, 2, clock.hours().count());
+  put_number(text, 14, 2, clock.minutes().count());
+  put_number(text, 17, 2, clock.seconds().count());
+  put_number(text, 20, 3, clock.subseconds().count());
+  return text;
 }
 
 std::optional<TimePoint> parse_rfc3339(std::string_view text) {

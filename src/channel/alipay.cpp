@@ -9,8 +9,6 @@
 // because facts are kept under unique keys.
 #include "channel/alipay.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -61,7 +59,7 @@ class AlipayChannel final : public Channel {
     POSTERN_ASSIGN_OR_RETURN(Fields content, transcode(charset, std::move(fields)));
     POSTERN_RETURN_IF_ERROR(check_identity(content));
     return attest({.key_id = std::string(match.signer_id),
-                   .scheme = fmt::format("{}/{}", name_of(algorithm), name(match.cover)),
+                   .scheme = std::string(name_of(algorithm)).append("/").append(name(match.cover)),
                    .message_id = std::string(content.text("notify_id")),
                    .event_type = std::string(content.text("notify_type")),
                    .trust = Trust::kSigned,

@@ -126,9 +126,8 @@ Result<Statement> alipay_statement(const Fields& fields, const AccountName& acco
   const std::string_view notify_type = fields.text("notify_type");
   const std::string_view trade_status = fields.text("trade_status");
   std::string message_key(fields.text("notify_id"));
-  std::string summary =
-      fmt::format("{}{}{}", label(notify_type), trade_status.empty() ? "" : " ",
-                  trade_status.empty() ? std::string_view() : label(trade_status));
+  std::string summary(label(notify_type));
+  if (!trade_status.empty()) summary.append(" ").append(label(trade_status));
   const bool paid = trade_status == "TRADE_SUCCESS" || trade_status == "TRADE_FINISHED";
   const bool closed = trade_status == "TRADE_CLOSED";
   if (notify_type != "trade_status_sync" || (!paid && !closed)) {
