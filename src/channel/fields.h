@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -40,10 +41,13 @@ class Fields {
   [[nodiscard]] const std::vector<std::uint16_t>& by_name() const { return by_name_; }
 
  private:
-  [[nodiscard]] std::vector<std::uint16_t>::const_iterator place_of(std::string_view name) const;
+  /// Where `name` stands, or would, in by_name_.
+  [[nodiscard]] std::ptrdiff_t place_of(std::string_view name) const;
   std::vector<std::unique_ptr<char[]>> blocks_;
   std::vector<Pair> pairs_;
   std::vector<std::uint16_t> by_name_;
+  /// The first bytes of the names in by_name_, as numbers that sort as they do.
+  std::vector<std::uint64_t> beginnings_;
 };
 
 }  // namespace postern::channel

@@ -39,6 +39,16 @@ TEST(Form, KeepsOrderAndKnowsTheOrderOfNames) {
   EXPECT_EQ(sorted, "B_ab");
 }
 
+TEST(Form, SortsNamesThatBeginAlike) {
+  const Fields fields =
+      must(parse_form("notify_type=1&notify_time=2&notify_t%00=3&notify_id=4&notify_t=5&%C3=6"
+                      "&notify_=7"));
+  std::string sorted;
+  for (const auto index : fields.by_name()) sorted += fields.pairs()[index].second;
+  EXPECT_EQ(sorted, "7453216");
+  EXPECT_EQ(code_of(parse_form("notify_time=1&notify_type=2&notify_time=3")), "key_duplicate");
+}
+
 TEST(Form, BlankIsWrittenInTwoWays) {
   EXPECT_EQ(value_of("a=x+y", "a"), "x y");
   EXPECT_EQ(value_of("a=x%20y", "a"), "x y");
