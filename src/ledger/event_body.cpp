@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <boost/json/serialize.hpp>
+#include <cstddef>
+#include <utility>
 
 namespace postern::ledger {
 namespace {
@@ -15,14 +17,14 @@ constexpr std::size_t kBodyBytesUsual = 768;
 /// Writes the members of objects one after the other; the commas come by themselves.
 class JsonText {
  public:
-  JsonText() { text_.reserve(kBodyBytesUsual); }
+  JsonText() : text_(kBodyBytesUsual, '\0') {}
 
   void begin(std::string_view name) {
     key(name);
-    text_.push_back('{');
+    put('{');
   }
-  void begin() { text_.push_back('{'); }
-  void end() { text_.push_back('}'); }
+  void begin() { put('{'); }
+  void end() { put('}'); }
   void member(std::string_view name, std::string_view value) {
     key(name);
     string(value);
@@ -30,24 +32,28 @@ class JsonText {
   void member(std::string_view name, std::int64_t value) {
     key(name);
     const fmt::format_int digits(value);
-    text_.append(digits.data(), digits.size());
+    append({digits.data(), digits.size()});
   }
   void truth(std::string_view name, bool value) {
     key(name);
-    text_.append(value ? "true" : "false");
+    append(value ? "true" : "false");
   }
   void nothing(std::string_view name) {
     key(name);
-    text_.append("null");
+    append("null");
   }
 
-  [[nodiscard]] std::string take() { return std::move(text_); }
+  [[nodiscard]] std::string take() {
+    text_.resize(size_);
+    return std::move(text_);
+  }
 
  private:
   /// @param name  one of ours: nothing in it is escaped
   void key(std::string_view name) {
-    if (text_.back() != '{') text_.push_back(',');
-    text_.append("\"").append(name).append("\":");
+    if (text_[size_ - 1] != '{') put(',');
+    quote(name);
+    put(':');
   }
 
   void string(std::string_view value) {
@@ -55,13 +61,30 @@ class JsonText {
       return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\';
     });
     if (plain) {
-      text_.append("\"").append(value).append("\"");
+      quote(value);
     } else {
-      text_.append(boost::json::serialize(value));
+      append(boost::json::serialize(value));
     }
   }
 
-  std::string text_;
+  void quote(std::string_view text) {
+    put('"');
+    append(text);
+    put('"');
+  }
+
+  void put(char c) { *extend(1) = c; }
+  void append(std::string_view text) { std::ranges::copy(text, extend(text.size())); }
+
+  /// Counts `size` further characters as written, and gives their place. Most are few, for which
+  /// `std::string::append` costs more than copying them.
+  [[nodiscard]] char* extend(std::size_t size) {
+    if (text_.size() - size_ < size) text_.resize(2 * text_.size() + size);
+    return text_.data() + std::exchange(size_, size_ + size);
+  }
+
+  std::string text_;  ///< longer than what is written
+  std::size_t size_ = 0;
 };
 
 void write_money(JsonText& json, std::string_view name, const std::optional<core::Money>& sum) {
