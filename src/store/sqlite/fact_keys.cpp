@@ -89,18 +89,17 @@ Result<std::vector<RowId>> FactKeys::find(const std::vector<const std::string*>&
   for (const std::string* key : keys) hashes.push_back(hash_of(*key));
   // In the table's order: neighbours share pages.
   std::ranges::sort(hashes);
+  const auto equal = std::ranges::unique(hashes);
+  hashes.erase(equal.begin(), equal.end());
 
   std::vector<Entry> found;
   POSTERN_RETURN_IF_ERROR(find_filed(hashes, found));
+  for (const Hash hash : hashes) find_unfiled(hash, found);
+  std::ranges::sort(found, {}, &Entry::hash);
   free_.clear();
   std::ranges::copy_if(hashes, std::back_inserter(free_), [&found](Hash hash) {
     return !std::ranges::binary_search(found, hash, {}, &Entry::hash);
   });
-  for (const Hash hash : hashes) {
-    for (const Entry& entry : drawer_of(hash)) {
-      if (entry.hash == hash) found.push_back(entry);
-    }
-  }
   std::vector<RowId> facts;
   facts.reserve(found.size());
   for (const Entry& entry : found) facts.push_back(entry.fact);
@@ -123,25 +122,37 @@ Result<void> FactKeys::find_filed(const std::vector<Hash>& hashes, std::vector<E
   });
 }
 
+void FactKeys::find_unfiled(Hash hash, std::vector<Entry>& found) {
+  for (const Entry& entry : drawer_of(hash)) {
+    if (entry.hash == hash) found.push_back(entry);
+  }
+}
+
 Result<void> FactKeys::claim(const std::string& key, RowId fact) {
   const Hash hash = hash_of(key);
-  std::vector<Entry>& drawer = drawer_of(hash);
+  const auto free = std::ranges::lower_bound(free_, hash);
+  if (free != free_.end() && *free == hash) {
+    // Nobody had it, and from now on this one has.
+    free_.erase(free);
+  } else {
+    POSTERN_RETURN_IF_ERROR(check_untaken(key, hash));
+  }
+  drawer_of(hash).push_back({hash, fact});
+  claimed_.push_back({hash, fact});
+  ++unfiled_;
+  newest_ = std::max(newest_, fact);
+  return {};
+}
+
+Result<void> FactKeys::check_untaken(const std::string& key, Hash hash) {
   std::vector<Entry> others;
-  for (const Entry& entry : drawer) {
-    if (entry.hash == hash) others.push_back(entry);
-  }
-  if (!std::ranges::binary_search(free_, hash)) {
-    POSTERN_RETURN_IF_ERROR(find_filed({hash}, others));
-  }
+  find_unfiled(hash, others);
+  POSTERN_RETURN_IF_ERROR(find_filed({hash}, others));
   for (const Entry& other : others) {
     if (facts_are_hidden()) break;
     POSTERN_ASSIGN_OR_RETURN(const bool taken, has_key(other.fact, key));
     if (taken) return rejected("store_row_refused", "another fact has the key of this one");
   }
-  drawer.push_back({hash, fact});
-  claimed_.push_back({hash, fact});
-  ++unfiled_;
-  newest_ = std::max(newest_, fact);
   return {};
 }
 

@@ -65,6 +65,9 @@ class FactKeys {
   [[nodiscard]] Result<void> load_unfiled(Database& database);
   [[nodiscard]] std::vector<Entry>& drawer_of(Hash hash);
   [[nodiscard]] Result<void> find_filed(const std::vector<Hash>& hashes, std::vector<Entry>& found);
+  void find_unfiled(Hash hash, std::vector<Entry>& found);
+  /// @errors kRejected store_row_refused
+  [[nodiscard]] Result<void> check_untaken(const std::string& key, Hash hash);
   [[nodiscard]] Result<bool> has_key(RowId fact, const std::string& key);
   [[nodiscard]] Result<void> file_next_drawer();
 
@@ -81,7 +84,7 @@ class FactKeys {
   Round round_;
 
   // Of the transaction at hand.
-  std::vector<Hash> free_;  ///< sorted: asked for, and not in the table
+  std::vector<Hash> free_;  ///< sorted: asked for, and nobody's yet
   std::vector<Entry> claimed_;
   std::vector<std::size_t> drawers_filed_;
   Round round_before_;
