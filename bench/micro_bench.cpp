@@ -127,10 +127,11 @@ void plan_a_batch(benchmark::State& state) {
   const ledger::Policy policy = one_account();
   std::vector<ledger::Recording> recordings;
   for (std::uint64_t i = 0; i < batch; ++i) {
-    recordings.push_back({.evidence = {.account = AccountName::trusted(std::string(kAccount)),
-                                       .received_at = paid_at(i),
-                                       .body = std::string(1200, 'b'),
-                                       .digest = std::string(32, 'd')},
+    const store::CallbackRow evidence{.account = AccountName::trusted(std::string(kAccount)),
+                                      .received_at = paid_at(i),
+                                      .body = std::string(1200, 'b'),
+                                      .digest = std::string(32, 'd')};
+    recordings.push_back({.evidence = std::make_shared<const store::CallbackRow>(evidence),
                           .facts = {payment_fact(i)}});
   }
   for (auto _ : state) {

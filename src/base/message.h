@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace postern {
@@ -21,6 +22,7 @@ class Headers {
   /// *or several*: a field that counts must not be ambiguous.
   [[nodiscard]] std::optional<std::string_view> only(std::string_view name) const;
   [[nodiscard]] const std::string& block() const { return block_; }
+  [[nodiscard]] std::string take_block() && { return std::move(block_); }
   /// Reads back a block made by `add`.
   [[nodiscard]] static Headers from_block(std::string_view block);
 

@@ -149,31 +149,31 @@ void Ingest::handle(HttpRequest request, Responder respond) {
   }
   failpoint("verified");
 
+  auto evidence = std::make_shared<store::CallbackRow>(store::CallbackRow{
+      .account = account.name,
+      .received_at = now,
+      .target = std::move(request.target),
+      .headers = std::move(request.headers).take_block(),
+      .digest = crypto::digest(crypto::DigestAlgorithm::kSha256, request.body),
+      .peer = std::move(request.peer),
+      .key_id = verified->key_id(),
+      .scheme = verified->scheme(),
+      .event_type =
+          verified->event_type().empty() ? std::move(statement->summary) : verified->event_type(),
+      .message_key = std::move(statement->message_key)});
+  evidence->body = std::move(request.body);
   ledger::Recording recording{
-      .evidence = {.account = account.name,
-                   .received_at = now,
-                   .target = std::move(request.target),
-                   .headers = request.headers.block(),
-                   .digest = crypto::digest(crypto::DigestAlgorithm::kSha256, request.body),
-                   .peer = std::move(request.peer),
-                   .key_id = verified->key_id(),
-                   .scheme = verified->scheme(),
-                   .event_type = verified->event_type().empty() ? std::move(statement->summary)
-                                                                : verified->event_type(),
-                   .message_key = std::move(statement->message_key)},
-      .facts = {},
-      .left_out = std::move(statement->left_out)};
-  recording.evidence.body = std::move(request.body);
+      .evidence = evidence, .facts = {}, .left_out = std::move(statement->left_out)};
   switch (statement->purpose) {
     case channel::Statement::Purpose::kFacts:
       POSTERN_CHECK(!statement->facts.empty());
       recording.facts = std::move(statement->facts);
       break;
     case channel::Statement::Purpose::kNothing:
-      recording.evidence.outcome = store::CallbackOutcome::kNothingToDo;
+      evidence->outcome = store::CallbackOutcome::kNothingToDo;
       break;
     case channel::Statement::Purpose::kToBeConfirmed:
-      recording.evidence.outcome = store::CallbackOutcome::kToBeConfirmed;
+      evidence->outcome = store::CallbackOutcome::kToBeConfirmed;
       break;
   }
   ledger_.record(std::move(recording),

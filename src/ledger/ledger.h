@@ -14,9 +14,10 @@ namespace postern::ledger {
 
 /// A verified callback, ready to be recorded.
 struct Recording {
-  /// `id`, `copies` and `copy_of` are the ledger's to fill in. Where `facts` is empty, `outcome` is
-  /// kNothingToDo or kToBeConfirmed and `message_key` is not empty; else both are ignored.
-  store::CallbackRow evidence;
+  /// Never null. `id`, `copies` and `copy_of` are the ledger's to fill in. Where `facts` is empty,
+  /// `outcome` is kNothingToDo or kToBeConfirmed and `message_key` is not empty; else both are
+  /// ignored.
+  std::shared_ptr<const store::CallbackRow> evidence;
   std::vector<core::Fact> facts;
   /// Parts of a combined callback that yielded no fact, each with its reason ("SUB-2:
   /// sub_merchant_mismatch"): an incident each.

@@ -152,16 +152,13 @@ class OrderChange {
 [[nodiscard]] Recorded keep_copy(WorkingSet& working, const Recording& recording, RowId first,
                                  CallbackOutcome outcome) {
   const store::KnownCallback* known = working.find_callback(first);
-  if (known == nullptr || known->digest == recording.evidence.digest ||
+  if (known == nullptr || known->digest == recording.evidence->digest ||
       known->variants >= kVariantsMax) {
     if (first != 0) working.count_copy(first);
     return {outcome, first};
   }
-  store::CallbackRow row = recording.evidence;
-  row.outcome = outcome;
-  row.copy_of = first;
-  row.message_key.clear();
-  working.add_callback(std::move(row));
+  working.add_callback(
+      {.evidence = recording.evidence, .outcome = outcome, .copy_of = first, .message_key = {}});
   return {outcome, first};
 }
 
@@ -179,18 +176,20 @@ void raise(WorkingSet& working, core::IncidentKind kind, std::string subject, Ro
 void raise_left_out(WorkingSet& working, const Recording& recording, RowId callback,
                     TimePoint now) {
   for (const std::string& part : recording.left_out) {
-    raise(working, core::IncidentKind::kPartLeftOut, recording.evidence.account.text() + "/" + part,
-          0, callback, now);
+    raise(working, core::IncidentKind::kPartLeftOut,
+          recording.evidence->account.text() + "/" + part, 0, callback, now);
   }
 }
 
 [[nodiscard]] Recorded record_message(WorkingSet& working, const Recording& recording,
                                       TimePoint now) {
-  const store::CallbackRow& evidence = recording.evidence;
+  const store::CallbackRow& evidence = *recording.evidence;
   if (const auto* known = working.find_message({evidence.account, evidence.message_key})) {
     return keep_copy(working, recording, known->id, CallbackOutcome::kDuplicate);
   }
-  const RowId callback = working.add_callback(evidence);
+  const RowId callback = working.add_callback({.evidence = recording.evidence,
+                                               .outcome = evidence.outcome,
+                                               .message_key = evidence.message_key});
   raise_left_out(working, recording, callback, now);
   return {evidence.outcome, callback};
 }
@@ -289,7 +288,7 @@ store::KeySet keys_of(const Policy& policy, const Recording& recording) {
     }
   }
   if (recording.facts.empty()) {
-    keys.messages.push_back({recording.evidence.account, recording.evidence.message_key});
+    keys.messages.push_back({recording.evidence->account, recording.evidence->message_key});
   }
   return keys;
 }
@@ -320,17 +319,15 @@ Recorded plan_record(WorkingSet& working, const Policy& policy, const Recording&
   }
   if (fresh.empty()) return keep_copy(working, recording, known_callback, outcome);
 
-  store::CallbackRow row = recording.evidence;
-  row.message_key.clear();
-  const RowId callback = working.add_callback(std::move(row));
+  const RowId callback = working.add_callback({.evidence = recording.evidence, .message_key = {}});
   for (const core::Fact* fact : fresh) {
     // A callback may say the same thing twice; the second time it is known.
     if (fresh.size() > 1 && working.find_fact(core::fact_key(*fact)) != nullptr) continue;
     outcome = graver(outcome, add_fact(working, policy, *fact, callback, now));
   }
   for (const std::string& part : recording.left_out) {
-    raise(working, core::IncidentKind::kPartLeftOut, recording.evidence.account.text() + "/" + part,
-          0, callback, now);
+    raise(working, core::IncidentKind::kPartLeftOut,
+          recording.evidence->account.text() + "/" + part, 0, callback, now);
   }
   working.judge_callback(callback, outcome);
   return {outcome, callback};

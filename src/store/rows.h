@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -75,6 +76,16 @@ struct CallbackRow {
   CallbackOutcome outcome = CallbackOutcome::kApplied;
   std::int64_t copies = 0;  ///< further genuine copies that changed nothing
   RowId copy_of = 0;        ///< the first callback of the same facts, where the body differs
+};
+
+/// A callback to be written. The evidence is shared with the command that brought it, which may be
+/// planned again; the fields below stand in place of those in it.
+struct NewCallback {
+  RowId id = 0;
+  std::shared_ptr<const CallbackRow> evidence;
+  CallbackOutcome outcome = CallbackOutcome::kApplied;
+  RowId copy_of = 0;
+  std::string message_key;
 };
 
 struct EventRow {

@@ -100,15 +100,27 @@ const KnownEvent* WorkingSet::find_event(RowId id) const {
   return find_in(events_, id);
 }
 
-RowId WorkingSet::add_callback(CallbackRow row) {
-  row.id = ids_.next(Table::kCallbacks);
-  callbacks_[row.id] = KnownCallback{.id = row.id, .digest = row.digest};
-  if (row.copy_of != 0) {
-    if (KnownCallback* first = find_in(callbacks_, row.copy_of)) ++first->variants;
+RowId WorkingSet::add_callback(NewCallback callback) {
+  callback.id = ids_.next(Table::kCallbacks);
+  const CallbackRow& evidence = *callback.evidence;
+  callbacks_[callback.id] = KnownCallback{.id = callback.id, .digest = evidence.digest};
+  if (callback.copy_of != 0) {
+    if (KnownCallback* first = find_in(callbacks_, callback.copy_of)) ++first->variants;
   }
-  if (!row.message_key.empty()) messages_[MessageKey{row.account, row.message_key}] = row.id;
-  writes_.callbacks.push_back(std::move(row));
+  if (!callback.message_key.empty()) {
+    messages_[MessageKey{evidence.account, callback.message_key}] = callback.id;
+  }
+  writes_.callbacks.push_back(std::move(callback));
   return writes_.callbacks.back().id;
+}
+
+RowId WorkingSet::add_callback(CallbackRow row) {
+  NewCallback callback{.evidence = nullptr,
+                       .outcome = row.outcome,
+                       .copy_of = row.copy_of,
+                       .message_key = row.message_key};
+  callback.evidence = std::make_shared<const CallbackRow>(std::move(row));
+  return add_callback(std::move(callback));
 }
 
 void WorkingSet::judge_callback(RowId callback, CallbackOutcome outcome) {

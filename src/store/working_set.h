@@ -76,7 +76,7 @@ struct LoadedOrder {
 
 /// Rows to write, in the order in which they may be written.
 struct Writes {
-  std::vector<CallbackRow> callbacks;
+  std::vector<NewCallback> callbacks;
   std::vector<RowId> copies;  ///< callbacks whose counter goes up by one, once per entry
   std::vector<OrderRow> orders_new;
   std::vector<OrderRow>
@@ -120,6 +120,8 @@ class WorkingSet {
   [[nodiscard]] const KnownEvent* find_event(RowId id) const;
 
   // For planners: changing. Ids are given by the set; fields `id` of rows passed in are ignored.
+  RowId add_callback(NewCallback callback);
+  /// The same for a row that is nobody else's.
   RowId add_callback(CallbackRow row);
   /// Says what became of a callback added by the same command.
   void judge_callback(RowId callback, CallbackOutcome outcome);

@@ -162,17 +162,18 @@ class ApiUnderTest {
 
   /// Records a callback that says `fact`, as ingest would.
   ledger::Recorded record(const core::Fact& fact, std::string body) {
+    store::CallbackRow evidence{.account = fact.attempt.account,
+                                .received_at = clock_.now(),
+                                .target = "/payment/" + fact.attempt.account.text() + "/callback",
+                                .headers = "Content-Type: text/plain\r\nX-Odd: \xFF\r\n",
+                                .body = body,
+                                .digest = crypto::digest(crypto::DigestAlgorithm::kSha256, body),
+                                .peer = "192.0.2.1",
+                                .key_id = "0123456789abcdef",
+                                .scheme = "RSA2/A",
+                                .event_type = "trade_status_sync"};
     ledger::Recording recording{
-        .evidence = {.account = fact.attempt.account,
-                     .received_at = clock_.now(),
-                     .target = "/payment/" + fact.attempt.account.text() + "/callback",
-                     .headers = "Content-Type: text/plain\r\nX-Odd: \xFF\r\n",
-                     .body = body,
-                     .digest = crypto::digest(crypto::DigestAlgorithm::kSha256, body),
-                     .peer = "192.0.2.1",
-                     .key_id = "0123456789abcdef",
-                     .scheme = "RSA2/A",
-                     .event_type = "trade_status_sync"},
+        .evidence = std::make_shared<const store::CallbackRow>(std::move(evidence)),
         .facts = {fact}};
     std::promise<Result<ledger::Recorded>> done;
     ledger_->record(std::move(recording), [&](Result<ledger::Recorded> recorded) {

@@ -44,23 +44,27 @@ class CountingIds final : public store::RowIds {
   return policy;
 }
 
+[[nodiscard]] std::shared_ptr<const store::CallbackRow> share(store::CallbackRow row) {
+  return std::make_shared<const store::CallbackRow>(std::move(row));
+}
+
 /// A ledger in memory.
 class Book {
  public:
   explicit Book(Policy policy = two_accounts()) : policy_(std::move(policy)) {}
 
   Recorded record(std::vector<core::Fact> facts, std::string digest = "d") {
-    Recording recording{.evidence = {.account = facts.front().attempt.account,
-                                     .body = "body",
-                                     .digest = std::move(digest)},
+    Recording recording{.evidence = share({.account = facts.front().attempt.account,
+                                           .body = "body",
+                                           .digest = std::move(digest)}),
                         .facts = std::move(facts)};
     return plan_record(working_, policy_, recording, at(1000));
   }
   Recorded message(std::string key, std::string digest = "d") {
-    Recording recording{.evidence = {.account = AccountName::trusted("alipay"),
-                                     .digest = std::move(digest),
-                                     .message_key = std::move(key),
-                                     .outcome = CallbackOutcome::kNothingToDo},
+    Recording recording{.evidence = share({.account = AccountName::trusted("alipay"),
+                                           .digest = std::move(digest),
+                                           .message_key = std::move(key),
+                                           .outcome = CallbackOutcome::kNothingToDo}),
                         .facts = {}};
     return plan_record(working_, policy_, recording, at(1000));
   }
@@ -119,9 +123,10 @@ TEST(Record, RaisesAnIncidentForEachPartThatWasLeftOut) {
   Policy policy = two_accounts();
   CountingIds ids;
   store::WorkingSet working(ids);
-  const Recording recording{.evidence = {.account = AccountName::trusted("wechat"), .digest = "d"},
-                            .facts = {payment("P", 100, 1)},
-                            .left_out = {"SUB-2: sub_merchant_mismatch"}};
+  const Recording recording{
+      .evidence = share({.account = AccountName::trusted("wechat"), .digest = "d"}),
+      .facts = {payment("P", 100, 1)},
+      .left_out = {"SUB-2: sub_merchant_mismatch"}};
   (void)plan_record(working, policy, recording, at(1000));
   (void)plan_record(working, policy, recording, at(1001));
   const store::Writes writes = working.take_writes();
@@ -135,10 +140,10 @@ TEST(Record, RaisesItEvenWhereNoPartIsOurs) {
   Policy policy = two_accounts();
   CountingIds ids;
   store::WorkingSet working(ids);
-  const Recording recording{.evidence = {.account = AccountName::trusted("wechat"),
-                                         .digest = "d",
-                                         .message_key = "M1",
-                                         .outcome = CallbackOutcome::kNothingToDo},
+  const Recording recording{.evidence = share({.account = AccountName::trusted("wechat"),
+                                               .digest = "d",
+                                               .message_key = "M1",
+                                               .outcome = CallbackOutcome::kNothingToDo}),
                             .facts = {},
                             .left_out = {"SUB-1: body_malformed"}};
   (void)plan_record(working, policy, recording, at(1000));

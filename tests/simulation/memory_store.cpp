@@ -101,7 +101,7 @@ class MemoryStore::EngineImpl final : public store::Engine, public store::RowIds
   Result<void> write(const Writes& writes) override {
     fault_ = faults_ ? faults_() : CommitFault::kNone;
     if (fault_ == CommitFault::kRefused) return retryable("store_disk_full");
-    for (const store::CallbackRow& row : writes.callbacks) {
+    for (const store::NewCallback& row : writes.callbacks) {
       POSTERN_RETURN_IF_ERROR(insert_callback(row));
     }
     for (const RowId id : writes.copies) change(disk_.callbacks.at(id).copies, +1);
@@ -302,14 +302,18 @@ class MemoryStore::EngineImpl final : public store::Engine, public store::RowIds
     undo_.emplace_back([&count, by] { count -= by; });
   }
 
-  [[nodiscard]] Result<void> insert_callback(const store::CallbackRow& row) {
+  [[nodiscard]] Result<void> insert_callback(const store::NewCallback& row) {
+    store::CallbackRow stored = *row.evidence;
+    stored.id = row.id;
+    stored.outcome = row.outcome;
+    stored.copies = 0;
+    stored.copy_of = row.copy_of;
+    stored.message_key = row.message_key;
     if (!row.message_key.empty()) {
       POSTERN_RETURN_IF_ERROR(insert(disk_.callbacks_by_message,
-                                     store::MessageKey{row.account, row.message_key}, row.id));
+                                     store::MessageKey{stored.account, row.message_key}, row.id));
     }
     if (row.copy_of != 0) index(disk_.callbacks_by_first, row.copy_of, row.id);
-    store::CallbackRow stored = row;
-    stored.copies = 0;
     return insert(disk_.callbacks, row.id, stored);
   }
 

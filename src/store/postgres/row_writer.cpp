@@ -250,29 +250,34 @@ Result<void> RowWriter::write(const Writes& writes) {
   return round.run();
 }
 
-void RowWriter::send_callbacks(Round& round, const std::vector<CallbackRow>& rows) {
+void RowWriter::send_callbacks(Round& round, const std::vector<NewCallback>& rows) {
   if (rows.empty()) return;
+  const auto of = [](auto member) {
+    return [member](const NewCallback& row) -> auto& { return (*row.evidence).*member; };
+  };
+  const auto account = [](const NewCallback& row) -> auto& { return row.evidence->account.text(); };
+  const auto add_key = [](Array& array, const NewCallback& row) {
+    array.add_optional(row.message_key);
+  };
   Parameters callbacks;
-  callbacks.add(numbers(rows, &CallbackRow::id))
-      .add(texts(rows, [](const CallbackRow& row) -> auto& { return row.account.text(); }))
-      .add(numbers(rows, &CallbackRow::received_at))
-      .add(codes(rows, &CallbackRow::outcome))
-      .add(references(rows, &CallbackRow::copy_of))
-      .add(
-          column(Type::kText, rows,
-                 [](Array& array, const CallbackRow& row) { array.add_optional(row.message_key); }))
-      .add(texts(rows, &CallbackRow::key_id))
-      .add(texts(rows, &CallbackRow::scheme))
-      .add(texts(rows, &CallbackRow::event_type))
-      .add(texts(rows, &CallbackRow::peer))
-      .add(blobs(rows, &CallbackRow::digest));
+  callbacks.add(numbers(rows, &NewCallback::id))
+      .add(texts(rows, account))
+      .add(numbers(rows, of(&CallbackRow::received_at)))
+      .add(codes(rows, &NewCallback::outcome))
+      .add(references(rows, &NewCallback::copy_of))
+      .add(column(Type::kText, rows, add_key))
+      .add(texts(rows, of(&CallbackRow::key_id)))
+      .add(texts(rows, of(&CallbackRow::scheme)))
+      .add(texts(rows, of(&CallbackRow::event_type)))
+      .add(texts(rows, of(&CallbackRow::peer)))
+      .add(blobs(rows, of(&CallbackRow::digest)));
   round.send(callback_, callbacks);
   Parameters evidence;
-  evidence.add(numbers(rows, &CallbackRow::id))
-      .add(numbers(rows, &CallbackRow::received_at))
-      .add(blobs(rows, &CallbackRow::target))
-      .add(blobs(rows, &CallbackRow::headers))
-      .add(blobs(rows, &CallbackRow::body));
+  evidence.add(numbers(rows, &NewCallback::id))
+      .add(numbers(rows, of(&CallbackRow::received_at)))
+      .add(blobs(rows, of(&CallbackRow::target)))
+      .add(blobs(rows, of(&CallbackRow::headers)))
+      .add(blobs(rows, of(&CallbackRow::body)));
   round.send(evidence_, evidence);
 }
 

@@ -24,7 +24,7 @@ class RowWriter {
   [[nodiscard]] Result<void> prepare_orders();
   [[nodiscard]] Result<void> prepare_effects();
   [[nodiscard]] Result<void> prepare_rest();
-  void send_callbacks(Round& round, const std::vector<CallbackRow>& rows);
+  void send_callbacks(Round& round, const std::vector<NewCallback>& rows);
   void send_copies(Round& round, std::vector<RowId> copies);
   void send_orders(Round& round, const Writes& writes);
   void send_attempts(Round& round, const Writes& writes);

@@ -131,14 +131,15 @@ Result<void> RowWriter::write(const Writes& writes) {
 }
 
 Result<void> RowWriter::write_callbacks(const Writes& writes) {
-  return callback_.run(writes.callbacks,
-                       [](Statement& statement, int first, const CallbackRow& row) {
-                         statement.bind_from(first, row.id, row.account.text(), row.received_at,
-                                             sql::to_code(row.outcome), Reference{row.copy_of},
-                                             OptionalText{row.message_key}, row.key_id, row.scheme,
-                                             row.event_type, row.peer, Blob{row.digest},
-                                             Blob{row.target}, Blob{row.headers}, Blob{row.body});
-                       });
+  return callback_.run(
+      writes.callbacks, [](Statement& statement, int first, const NewCallback& row) {
+        const CallbackRow& evidence = *row.evidence;
+        statement.bind_from(first, row.id, evidence.account.text(), evidence.received_at,
+                            sql::to_code(row.outcome), Reference{row.copy_of},
+                            OptionalText{row.message_key}, evidence.key_id, evidence.scheme,
+                            evidence.event_type, evidence.peer, Blob{evidence.digest},
+                            Blob{evidence.target}, Blob{evidence.headers}, Blob{evidence.body});
+      });
 }
 
 Result<void> RowWriter::write_copies(std::vector<RowId> copies) {
