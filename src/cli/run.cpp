@@ -7,6 +7,7 @@
 #include "cli/demo_command.h"
 #include "cli/endpoints_command.h"
 #include "cli/explain_command.h"
+#include "cli/migrate_command.h"
 #include "cli/orders_command.h"
 #include "cli/serve_command.h"
 #include "cli/simulate_command.h"
@@ -21,6 +22,7 @@ ExitCode run(int count, const char* const* arguments, const Terminal& terminal) 
   // One line a command, in the order of the help text.
   add_serve(app, action);
   add_check(app, action);
+  add_migrate(app, action);
   add_verify(app, action);
   add_explain(app, action);
   add_orders(app, action);

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace postern::store {
 
@@ -16,6 +18,13 @@ struct Migration {
   std::string_view name;
   const char* script;
   Kind kind = Kind::kExpand;
+};
+
+/// What stands between a store and this version.
+struct MigrationPlan {
+  std::size_t applied = 0;
+  std::vector<Migration> expand;    ///< a start applies them
+  std::vector<Migration> contract;  ///< wait for `postern migrate --apply`
 };
 
 /// What tells whether the text of a step has changed: FNV-1a, 64 bits, in hex.

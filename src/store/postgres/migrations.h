@@ -1,9 +1,6 @@
 #pragma once
 
-#include <cstddef>
 #include <span>
-#include <string_view>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -14,13 +11,6 @@ namespace postern::store::postgres {
 
 /// All steps, in order.
 [[nodiscard]] std::span<const Migration> migrations();
-
-/// What stands between the database and this version.
-struct MigrationPlan {
-  std::size_t applied = 0;
-  std::vector<Migration> expand;    ///< a start applies them
-  std::vector<Migration> contract;  ///< wait for `postern migrate --apply`
-};
 
 /// Reads only.
 /// @errors kFault store_newer (a later version has taken away what this one needs),

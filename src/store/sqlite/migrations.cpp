@@ -95,9 +95,15 @@ Result<void> check_owner(Database& database) {
                "the file is an SQLite database of another program: name another one in store.url");
 }
 
-Result<void> migrate(Database& database, std::span<const Migration> steps, TimePoint now) {
+Result<MigrationPlan> plan_migrations(Database& database, std::span<const Migration> steps) {
   POSTERN_ASSIGN_OR_RETURN(const std::size_t applied, applied_steps(database, steps));
-  for (const Migration& step : steps.subspan(applied)) {
+  const auto missing = steps.subspan(applied);
+  return MigrationPlan{.applied = applied, .expand = {missing.begin(), missing.end()}};
+}
+
+Result<void> migrate(Database& database, std::span<const Migration> steps, TimePoint now) {
+  POSTERN_ASSIGN_OR_RETURN(const MigrationPlan plan, plan_migrations(database, steps));
+  for (const Migration& step : plan.expand) {
     POSTERN_RETURN_IF_ERROR(apply(database, step, now));
   }
   return {};

@@ -19,6 +19,11 @@ inline constexpr std::int64_t kApplicationId = 0x506f7374;
 /// @errors kFault store_foreign, or as error_of
 [[nodiscard]] Result<void> check_owner(Database& database);
 
+/// A start applies all that is missing: no other version has the file open. Reads only.
+/// @errors as migrate
+[[nodiscard]] Result<MigrationPlan> plan_migrations(Database& database,
+                                                    std::span<const Migration> steps);
+
 /// Brings the schema up to date, each step in a transaction of its own.
 ///
 /// @errors kFault store_newer (a later version of Postern has been here), store_migration_changed
