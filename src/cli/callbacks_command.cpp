@@ -38,6 +38,16 @@ void print_list(std::ostream& out, const json::object& page) {
   table.print(out);
 }
 
+void print_rejected(std::ostream& out, const json::object& page) {
+  Table table({"CALLBACK", "RECEIVED", "CODE", "PEER", "BYTES"});
+  for (const json::value& value : page.at("rejected").as_array()) {
+    const json::object& one = value.as_object();
+    table.add({shown(one, "id"), shown(one, "received_at"), shown(one, "code"), shown(one, "peer"),
+               shown(one, "body_bytes")});
+  }
+  table.print(out);
+}
+
 void print_callback(std::ostream& out, const json::object& callback) {
   for (const std::string_view name :
        {"id", "account", "received_at", "outcome", "event_type", "key_id", "scheme", "copies",
@@ -86,6 +96,20 @@ void add_show(CLI::App& callbacks, Action& action) {
   });
 }
 
+void add_rejected(CLI::App& callbacks, Action& action) {
+  const auto options = std::make_shared<ListOptions>();
+  CLI::App* command = callbacks.add_subcommand(
+      "rejected", "list the last refused callbacks, newest first; the daemon keeps them in memory");
+  add_listing_options(*command, options->listing);
+  command->add_option("ACCOUNT", options->account, "the account they came to")->required();
+  command->callback([options, &action] {
+    action = [options](const Terminal& terminal) {
+      return show(options->listing, "/v1/rejected/" + path_segment(options->account),
+                  print_rejected, terminal);
+    };
+  });
+}
+
 }  // namespace
 
 void add_callbacks(CLI::App& app, Action& action) {
@@ -93,6 +117,7 @@ void add_callbacks(CLI::App& app, Action& action) {
   callbacks->require_subcommand(1);
   add_list(*callbacks, action);
   add_show(*callbacks, action);
+  add_rejected(*callbacks, action);
 }
 
 }  // namespace postern::cli

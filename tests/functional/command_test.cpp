@@ -294,6 +294,12 @@ TEST(Explain, NamesTheCauseOfARefusedCallbackThatTheSenderIsNotTold) {
       << ended.out;
   EXPECT_NE(ended.out.find("first difference: tenant came and was not signed\n"), std::string::npos)
       << ended.out;
+  const Ended table = postern_command({"callbacks", "rejected", "alipay", config});
+  EXPECT_EQ(table.code, cli::ExitCode::kOk) << table.err;
+  EXPECT_NE(table.out.find(id + "     "), std::string::npos) << table.out;
+  EXPECT_NE(table.out.find("signature_not_verified"), std::string::npos) << table.out;
+  EXPECT_EQ(postern_command({"callbacks", "rejected", "bank", config}).code,
+            cli::ExitCode::kNegative);
   const std::string kept(
       visitor.get("/v1/callbacks").body.at("callbacks").at(0).as_object().at("id").as_string());
   EXPECT_TRUE(postern_command({"explain", kept, config}).out.starts_with("alipay: genuine\n"));
