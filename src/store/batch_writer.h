@@ -28,8 +28,8 @@ struct BatchLimits {
   /// none came for a `lull`, or `lulls` of them are over, it takes what is there.
   std::size_t crowd = 32;
   std::size_t gather = 192;
-  std::chrono::milliseconds lull{1};
-  int lulls = 4;
+  std::chrono::milliseconds lull{2};
+  int lulls = 3;
   std::chrono::milliseconds stop_timeout{5000};
 };
 
