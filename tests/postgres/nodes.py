@@ -156,6 +156,7 @@ class Caller:
 
     def __init__(self, node, timeout=5):
         self.node, self.timeout, self.connection = node, timeout, None
+        self.trouble = ""  # of the last that was not acked
 
     def post(self, body):
         """Whether it was acked. None: there was no whole answer."""
@@ -167,8 +168,10 @@ class Caller:
                                     {"Content-Type": "text/xml"})
             answer = self.connection.getresponse()
             text = answer.read()
+            self.trouble = f"{answer.status} {text[:80]!r}"
             return answer.status == 200 and b"<![CDATA[SUCCESS]]>" in text
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as error:
+            self.trouble = repr(error)
             self.close()
             return None
 
@@ -186,7 +189,7 @@ class Load:
         self.nodes, self.rng, self.lock = nodes, random.Random(seed), threading.Lock()
         self.all = [f"{prefix}{i:06d}" for i in range(count)]
         self.unacked, self.acked = list(self.all), []
-        self.acked_at, self.refusals = [], 0
+        self.acked_at, self.refusals, self.last_trouble = [], 0, ""
         self.over = threading.Event()
         self.threads = []
 
@@ -212,13 +215,15 @@ class Load:
                 copy = rng.choice(self.acked) if self.acked and rng.random() < 0.1 else None
             if copy is not None:
                 rng.choice(callers).post(kill.signed_payment(copy))
-            acked = rng.choice(callers).post(kill.signed_payment(number))
+            caller, began = rng.choice(callers), time.monotonic()
+            acked = caller.post(kill.signed_payment(number))
             with self.lock:
                 (self.acked if acked else self.unacked).append(number)
                 if acked:
                     self.acked_at.append(time.monotonic())
                 else:
                     self.refusals += 1
+                    self.last_trouble = f"{caller.trouble} after {time.monotonic() - began:.2f} s"
             if not acked:
                 time.sleep(0.02)
             time.sleep(self.pace)
