@@ -1,0 +1,11 @@
+#!/bin/bash
+# A copy of the primary the first time; afterwards it goes on where it was.
+set -e
+if [[ ! -s "$PGDATA/PG_VERSION" ]]; then
+  PGPASSWORD=$(cat "$POSTGRES_PASSWORD_FILE")
+  export PGPASSWORD
+  pg_basebackup --wal-method=stream --create-slot --slot=standby --write-recovery-conf \
+    -D "$PGDATA" -d "host=primary user=$POSTGRES_USER application_name=standby"
+  chmod 0700 "$PGDATA"
+fi
+exec postgres
