@@ -143,8 +143,10 @@ def lost_answers(args):
 
 
 def failover(args):
-    """Row 21: the primary dies under load and the synchronous standby takes its place."""
+    """Row 21: the primary dies under load and the synchronous standby takes its place. Then the old
+    primary comes back as one, which nobody should let it: what it takes is not acked."""
     with postgres.Cluster(standby=True) as cluster, Site(args.postern, cluster) as site:
+        stale = Load(site.nodes, "O", 30, args.seed).register(site.nodes[0])
         load = Load(site.nodes, "F", 1500, args.seed).register(site.nodes[0]).start(300)
         wait_until("some are acked", lambda: len(load.acked) > 250)
         cluster.primary.kill()
@@ -162,12 +164,21 @@ def failover(args):
         wait_until("nodes are ready", lambda: all(node.ready() for node in site.nodes))
         all_ready = time.monotonic() - promoted
         load.finish()
-        wrong = check(site, load.acked, site.nodes[0]) + site.stop()
+        cluster.primary.start()
+        cluster.standby.terminate()  # nodes look for a server again, at the old one first
+        stale.start()
+        wait_until("something waits at the old primary", lambda: cluster.primary.ask(
+            "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"))
+        time.sleep(1)
+        misled = len(cluster.primary.backends())
+        cluster.primary.kill()
+        stale.finish()
+        wrong = check(site, load.acked + stale.acked, site.nodes[0]) + site.stop()
         if max(back, all_ready) > FAILOVER_SECONDS_MAX:
             wrong.append(f"intake was back only {back:.1f} s after the promotion")
         say(f"failover: {len(load.acked)} acked, {acked_before} of them before the primary died; "
             f"promoted {promoted - killed:.1f} s later, intake back {max(0, back):.2f} s after "
-            f"that, all nodes ready after {all_ready:.2f} s")
+            f"that, all nodes ready after {all_ready:.2f} s; {misled} connections to the old one")
         return wrong
 
 
