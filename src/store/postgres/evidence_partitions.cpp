@@ -17,6 +17,9 @@ using Month = std::chrono::year_month;
 
 constexpr std::string_view kPrefix = "evidence_";
 constexpr int kMonthsAhead = 2;
+// Names have four digits for it.
+constexpr std::chrono::year kYearFirst{1970};
+constexpr std::chrono::year kYearLast{9999};
 // "Post"; of the two-number kind. One node at a time.
 constexpr std::string_view kLock = "SELECT pg_advisory_xact_lock(1349481332, 2)";
 
@@ -76,19 +79,26 @@ constexpr std::string_view kLock = "SELECT pg_advisory_xact_lock(1349481332, 2)"
 
 }  // namespace
 
-Result<void> keep_evidence_partitions(Connection& connection, TimePoint now, int keep_days,
-                                      Log& log) {
+Result<void> make_evidence_partitions(Connection& connection, TimePoint time, int months_ahead) {
   POSTERN_ASSIGN_OR_RETURN(const std::vector<std::string> names, partitions(connection));
-  const Month current = month_of(now);
-  for (int ahead = 0; ahead <= kMonthsAhead; ++ahead) {
-    const Month month = current + std::chrono::months(ahead);
+  for (int ahead = 0; ahead <= months_ahead; ++ahead) {
+    const Month month = month_of(time) + std::chrono::months(ahead);
+    // A clock that was far off: such rows stand with the rest.
+    if (month.year() < kYearFirst || month.year() > kYearLast) continue;
     if (std::ranges::find(names, name_of(month)) != names.end()) continue;
     const Result<void> made = make(connection, month);
     if (made) continue;
     if (connection.is_open()) (void)connection.run("ROLLBACK");
     return made;
   }
+  return {};
+}
+
+Result<void> keep_evidence_partitions(Connection& connection, TimePoint now, int keep_days,
+                                      Log& log) {
+  POSTERN_RETURN_IF_ERROR(make_evidence_partitions(connection, now, kMonthsAhead));
   if (keep_days == 0) return {};
+  POSTERN_ASSIGN_OR_RETURN(const std::vector<std::string> names, partitions(connection));
   const Month oldest = month_of(now - std::chrono::days(keep_days));
   for (const std::string& name : names) {
     const std::optional<Month> month = month_of(name);

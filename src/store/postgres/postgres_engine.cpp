@@ -70,6 +70,16 @@ Result<void> check_guarantee(const Guarantee& guarantee,
                            level, guarantee.text(), level));
 }
 
+Result<void> check_complete(Connection& connection) {
+  POSTERN_ASSIGN_OR_RETURN(
+      const Rows rows,
+      connection.ask(fmt::format("SELECT 1 FROM meta WHERE name = '{}'", kCopyingMark), {}));
+  if (rows.size() == 0) return {};
+  return retryable(kBeingCopied,
+                   "postern copy is filling the database: this goes on once it is complete. Where "
+                   "no copy runs, one was interrupted: run it again");
+}
+
 ConnectOptions connect_options(const PostgresOptions& options, std::string name) {
   return {.url = options.url,
           .password = options.password,
@@ -117,8 +127,14 @@ Result<void> PostgresEngine::set_up(Random& random) {
                                             Parameters().add(std::string_view(tag))));
     POSTERN_ASSIGN_OR_RETURN(tag_, connection.text("SELECT value FROM meta WHERE name = 'tag'"));
   }
-  POSTERN_RETURN_IF_ERROR(connect());
-  keep_partitions();
+  const Result<void> connected = connect();
+  if (connected) {
+    keep_partitions();
+    return {};
+  }
+  if (connected.error().code != kBeingCopied) return connected;
+  log_.warning("store_being_copied", {{"detail", connected.error().detail}});
+  connect_next_ = clock_.monotonic() + kReconnectEvery;
   return {};
 }
 
@@ -126,7 +142,8 @@ Result<void> PostgresEngine::connect() {
   POSTERN_ASSIGN_OR_RETURN(Connection connection,
                            Connection::open(connect_options(options_, "postern writer")));
   session_ = std::make_unique<Session>(std::move(connection));
-  Result<void> ready = check_server();
+  Result<void> ready = check_complete(session_->connection);
+  if (ready) ready = check_server();
   if (ready) ready = session_->prepare();
   if (ready) ready = look_at_clock();
   if (!ready) {

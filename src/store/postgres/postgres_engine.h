@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -30,6 +31,16 @@ struct Guarantee {
   [[nodiscard]] std::string text() const;
 };
 
+/// Name of the row of `meta` that says that the database is not complete yet: postern copy is
+/// filling it, or was interrupted. While it stands there nobody writes or reads but the copy.
+inline constexpr std::string_view kCopyingMark = "copying";
+
+/// Code of an error that says so.
+inline constexpr std::string_view kBeingCopied = "store_being_copied";
+
+/// @errors kRetryable kBeingCopied; as Connection
+[[nodiscard]] Result<void> check_complete(Connection& connection);
+
 /// @errors kFault store_option_refused: acked callbacks could be lost, and nobody has said by name
 ///         that this is meant
 [[nodiscard]] Result<void> check_guarantee(const Guarantee& guarantee,
@@ -40,7 +51,8 @@ struct Guarantee {
 /// Writes batches over one connection, which it opens again after it was lost. @thread one
 class PostgresEngine final : public Engine, public RowIds {
  public:
-  /// Connects, checks the server and brings the schema up to date.
+  /// Connects, checks the server and brings the schema up to date. A database that is being copied
+  /// to is waited for: until it is complete there is no connection.
   /// Lifetime: clock, log and metrics outlive the engine. @errors as open_postgres
   [[nodiscard]] static Result<std::unique_ptr<PostgresEngine>> open(PostgresOptions options,
                                                                     const Clock& clock,

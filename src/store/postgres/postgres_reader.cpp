@@ -31,6 +31,7 @@
 
 #include "base/utf8.h"
 #include "store/postgres/parameters.h"
+#include "store/postgres/postgres_engine.h"
 #include "store/sql/source.h"
 #include "store/sql/sql_reader.h"
 
@@ -115,7 +116,11 @@ Result<void> PostgresSource::connect() {
   statements_.clear();
   connection_.reset();
   POSTERN_ASSIGN_OR_RETURN(connection_, Connection::open(options_));
-  return connection_->run(kPlanning);
+  // Half of a store would be listed as if it were all.
+  Result<void> ready = check_complete(*connection_);
+  if (ready) ready = connection_->run(kPlanning);
+  if (!ready) connection_.reset();
+  return ready;
 }
 
 template <class Ask>
