@@ -3,6 +3,7 @@
 #include "cli/audit_command.h"
 #include "cli/callbacks_command.h"
 #include "cli/check_command.h"
+#include "cli/copy_command.h"
 #include "cli/deliveries_command.h"
 #include "cli/demo_command.h"
 #include "cli/endpoints_command.h"
@@ -23,6 +24,7 @@ ExitCode run(int count, const char* const* arguments, const Terminal& terminal) 
   add_serve(app, action);
   add_check(app, action);
   add_migrate(app, action);
+  add_copy(app, action);
   add_verify(app, action);
   add_explain(app, action);
   add_orders(app, action);
