@@ -177,6 +177,7 @@ def copy_and_serve(folder, server):
                "a callback was not put off while the store is being copied:\n" + told)
         expect(copy(folder, url, "copied:6")[0] == KILLED, "the copy was not killed again")
         expect(copy(folder, url, "copy_verified:1")[0] == KILLED, "nor before its end")
+        expect(copy(folder, url, "copy_closed:1")[0] == KILLED, "nor before it was told")
         expect(daemon.ask("GET", "/readyz")[0] == 503, "a copy is used before it is complete")
         code, report, said = copy(folder, url)
         expect(code == 0 and report["result"] == "copied", f"the copy failed: {report} {said}")
@@ -204,6 +205,14 @@ def verify_offline(folder, shown):
         done = subprocess.run([POSTERN, "verify", "--config", folder / "moved.toml", "-"],
                               input=json.dumps(callback), capture_output=True, text=True)
         expect(done.stdout.startswith("genuine"), f"evidence is not genuine: {done.stdout}")
+
+
+def is_closed(folder):
+    """The file that was moved knows nothing of what came since."""
+    done = subprocess.run([POSTERN, "serve", "--config", folder / "before.toml"], timeout=30,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    expect(done.returncode == 70 and "moved to" in done.stderr,
+           f"a daemon started on a store that was moved: {done.returncode} {done.stderr}")
 
 
 def find_changed_rows(folder, server):
@@ -269,6 +278,7 @@ def main():
         after = copy_and_serve(folder, servers.primary)
         for what, shown in before.items():
             expect(shown == after[what], f"the target shows other {what}")
+        is_closed(folder)
         find_changed_rows(folder, servers.primary)
         refuse(folder, servers.primary)
         print(f"copy_test: passed in {time.monotonic() - began:.1f} s")

@@ -26,6 +26,7 @@
 #include "store/sqlite/file_lock.h"
 #include "store/sqlite/migrations.h"
 #include "store/sqlite/sqlite.h"
+#include "store/sqlite/sqlite_engine.h"
 
 namespace postern::store::copy {
 namespace {
@@ -210,9 +211,10 @@ class Lot {
 
 class Copier {
  public:
-  Copier(sqlite::Database source, Connection target, const Clock& clock,
+  Copier(const Order& order, sqlite::Database source, Connection target, const Clock& clock,
          const OnProgress& on_progress)
-      : source_(std::move(source)),
+      : order_(order),
+        source_(std::move(source)),
         target_(std::move(target)),
         clock_(clock),
         on_progress_(on_progress) {}
@@ -234,6 +236,7 @@ class Copier {
     on_progress_({.stage = stage, .table = table.name, .rows = rows_, .rows_total = rows_total_});
   }
 
+  const Order& order_;
   sqlite::Database source_;
   Connection target_;
   const Clock& clock_;
@@ -417,8 +420,27 @@ Result<void> Copier::verify(const Table& table) {
   return {};
 }
 
+/// By a connection of its own, the only one that writes.
+[[nodiscard]] Result<void> close_source(const Order& order) {
+  POSTERN_ASSIGN_OR_RETURN(sqlite::Database database,
+                           sqlite::Database::open(order.file, sqlite::Access::kReadWrite, ""));
+  sqlite3_db_config(database.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  POSTERN_RETURN_IF_ERROR(
+      database.run("PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = FULL;"));
+  POSTERN_ASSIGN_OR_RETURN(
+      sqlite::Statement mark,
+      database.prepare("INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE "
+                       "SET value = excluded.value"));
+  const std::string to = postgres::describe_url(order.url);
+  mark.bind(sqlite::kMovedMark, std::string_view(to));
+  return mark.run();
+}
+
+/// The file first: at no time are there two stores that a daemon would serve.
 Result<void> Copier::finish() {
   failpoint("copy_verified");
+  POSTERN_RETURN_IF_ERROR(close_source(order_));
+  failpoint("copy_closed");
   POSTERN_RETURN_IF_ERROR(target_.run("RESET synchronous_commit"));
   (void)target_.take_warning();
   POSTERN_RETURN_IF_ERROR(
@@ -472,7 +494,7 @@ Result<Report> copy_store(const Order& order, const Clock& clock, const OnProgre
                            sqlite::FileLock::take(order.file + ".lock"));
   POSTERN_ASSIGN_OR_RETURN(sqlite::Database source, open_source(order.file));
   POSTERN_ASSIGN_OR_RETURN(Connection target, open_target(order, clock));
-  return Copier(std::move(source), std::move(target), clock, on_progress).run();
+  return Copier(order, std::move(source), std::move(target), clock, on_progress).run();
 }
 
 }  // namespace postern::store::copy

@@ -58,7 +58,8 @@ struct Report {
 /// Tag and ids stay what they are, and with them the ids of events. While the copy is not complete
 /// the database is marked, and a daemon that has it open waits (postgres_engine.h). A run that was
 /// interrupted, at any point, is gone on with by another one: rows are written in the order of
-/// their keys, so that each table says where to go on. The file is locked and only read.
+/// their keys, so that each table says where to go on. The file is locked and only read; once all
+/// of it is there, it is closed for good (sqlite_engine.h: kMovedMark).
 ///
 /// @param on_progress  called on this thread, for each lot of rows
 /// @errors kFault store_locked (a daemon has the file open), store_cannot_open, store_foreign (the

@@ -102,6 +102,7 @@ Result<void> SqliteEngine::set_up(const SqliteOptions& options, Random& random) 
   POSTERN_RETURN_IF_ERROR(check_owner(database_));
   POSTERN_RETURN_IF_ERROR(set_pragmas(options));
   POSTERN_RETURN_IF_ERROR(migrate(database_, migrations(), clock_.now()));
+  POSTERN_RETURN_IF_ERROR(check_not_moved());
   POSTERN_RETURN_IF_ERROR(load_tag(random));
   POSTERN_RETURN_IF_ERROR(load_ids());
   POSTERN_ASSIGN_OR_RETURN(begin_, database_.prepare("BEGIN IMMEDIATE"));
@@ -130,6 +131,18 @@ Result<void> SqliteEngine::set_pragmas(const SqliteOptions& options) {
   POSTERN_RETURN_IF_ERROR(expect(database_, "journal_mode", "wal"));
   POSTERN_RETURN_IF_ERROR(expect(database_, "locking_mode", "normal"));
   return expect(database_, "synchronous", synchronous == Synchronous::kFull ? "2" : "1");
+}
+
+Result<void> SqliteEngine::check_not_moved() {
+  POSTERN_ASSIGN_OR_RETURN(
+      const std::string moved_to,
+      database_.text(fmt::format("SELECT coalesce((SELECT value FROM meta WHERE name = '{}'), '')",
+                                 kMovedMark)));
+  if (moved_to.empty()) return {};
+  return fault("store_moved",
+               fmt::format("the store has been moved to {}: name that in store.url. This file does "
+                           "not know what came since",
+                           moved_to));
 }
 
 Result<void> SqliteEngine::load_tag(Random& random) {

@@ -20,6 +20,10 @@
 
 namespace postern::store::sqlite {
 
+/// Name of the row of `meta` that says where postern copy has moved the store. The file is not
+/// opened any more: it would take for new what the other store has acked since.
+inline constexpr std::string_view kMovedMark = "moved_to";
+
 /// The one connection that writes. It also gives out the row ids: counters that start above the
 /// largest id of each table. (So whatever prunes a table has to leave its newest row.)
 ///
@@ -56,6 +60,8 @@ class SqliteEngine final : public Engine, public RowIds {
                Metrics& metrics);
   [[nodiscard]] Result<void> set_up(const SqliteOptions& options, Random& random);
   [[nodiscard]] Result<void> set_pragmas(const SqliteOptions& options);
+  /// @errors kFault store_moved
+  [[nodiscard]] Result<void> check_not_moved();
   [[nodiscard]] Result<void> load_tag(Random& random);
   [[nodiscard]] Result<void> load_ids();
   [[nodiscard]] Result<void> check_in_place();

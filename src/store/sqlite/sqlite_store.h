@@ -45,7 +45,7 @@ struct SqliteOptions {
 /// queued, for `stop_timeout` at most; every command is finished before the destructor returns.
 ///
 /// @param on_failure  called once, from the thread that met the doubt; must not close the store
-/// @errors kFault store_locked, store_cannot_open, store_foreign, store_newer,
+/// @errors kFault store_locked, store_cannot_open, store_foreign, store_newer, store_moved,
 ///         store_migration_changed, store_option_refused, store_corrupt, store_io_failed, ...
 /// Lifetime: clock, log and metrics outlive the store; `random` is used while opening only.
 [[nodiscard]] Result<std::unique_ptr<Store>> open_sqlite(
