@@ -18,7 +18,7 @@ constexpr std::string_view kUrl = "sqlite:postern.db";
 constexpr std::string_view kMinFree = "256 MiB";
 constexpr std::string_view kSqlite = "sqlite:";
 constexpr std::int64_t kKeepDaysMax = 36'500;
-constexpr std::int64_t kBatchMax = 4096;
+constexpr std::int64_t kBatchMax = 1024;
 
 /// Reads "1 GiB", "512 MiB" or "0".
 [[nodiscard]] std::optional<std::uint64_t> parse_bytes(std::string_view text) {

@@ -66,7 +66,7 @@ class Dispatcher::Endpoint : public std::enable_shared_from_this<Endpoint> {
                                   {{"endpoint", name_.text()}, {"result", result}});
   }
 
-  void on_claimed(std::optional<Claimed> claimed, std::size_t room);
+  void on_claimed(std::optional<Claimed> claimed, std::size_t room, MonotonicTime asked);
   void send(LoadedDelivery delivery);
   void on_answer(const LoadedDelivery& delivery, TimePoint began_at, MonotonicTime began,
                  const Answer& answer);
@@ -107,6 +107,7 @@ class Dispatcher::Endpoint : public std::enable_shared_from_this<Endpoint> {
 
 void Dispatcher::Endpoint::pump() {
   std::size_t room = 0;
+  const MonotonicTime now = world_.clock.monotonic();
   {
     std::unique_lock lock(mutex_);
     if (is_stopped_) return;
@@ -119,7 +120,6 @@ void Dispatcher::Endpoint::pump() {
       is_woken_ = true;
       return;
     }
-    const MonotonicTime now = world_.clock.monotonic();
     const std::size_t allowed = breaker_.allowed(now, concurrency_);
     if (allowed == 0) return arm(breaker_.open_until());
     if (in_flight_ >= allowed) return;  // whoever ends next pumps
@@ -129,12 +129,13 @@ void Dispatcher::Endpoint::pump() {
   }
   world_.store.submit(
       claim_command({.endpoint = name_, .due_by = world_.clock.now(), .limit = room}, limits_.lease,
-                    [self = shared_from_this(), room](std::optional<Claimed> claimed) {
-                      self->on_claimed(std::move(claimed), room);
+                    [self = shared_from_this(), room, now](std::optional<Claimed> claimed) {
+                      self->on_claimed(std::move(claimed), room, now);
                     }));
 }
 
-void Dispatcher::Endpoint::on_claimed(std::optional<Claimed> claimed, std::size_t room) {
+void Dispatcher::Endpoint::on_claimed(std::optional<Claimed> claimed, std::size_t room,
+                                      MonotonicTime asked) {
   bool again = false;
   {
     const std::lock_guard lock(mutex_);
@@ -142,6 +143,13 @@ void Dispatcher::Endpoint::on_claimed(std::optional<Claimed> claimed, std::size_
     const MonotonicTime now = world_.clock.monotonic();
     if (is_gone_) return;  // since the claim was asked for; what it got comes back after its lease
     if (!claimed) return arm(now + limits_.look_again);
+    if (now - asked > limits_.lease / 3 && !claimed->deliveries.empty()) {
+      // The store hung, or this process slept. What is left of the lease may be too short for a
+      // try, and another node may send them by now: they come back when it is over.
+      world_.log.warning("claim_came_late",
+                         {{"endpoint", name_.text()}, {"deliveries", claimed->deliveries.size()}});
+      claimed->deliveries.clear();
+    }
     in_flight_ += claimed->deliveries.size();
     in_flight_gauge_.set(static_cast<double>(in_flight_));
     again = is_woken_;

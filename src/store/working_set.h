@@ -93,6 +93,14 @@ struct Writes {
   std::vector<std::pair<core::IncidentKind, std::string>> incidents_resolved;
   std::vector<AuditRow> audit;
   std::vector<AppliedRow> applied;
+
+  [[nodiscard]] bool is_empty() const {
+    return callbacks.empty() && copies.empty() && orders_new.empty() && orders_changed.empty() &&
+           attempts_new.empty() && attempts_assigned.empty() && facts.empty() && events.empty() &&
+           deliveries.empty() && deliveries_changed.empty() && deliveries_promoted.empty() &&
+           tries.empty() && incidents.empty() && incidents_resolved.empty() && audit.empty() &&
+           applied.empty();
+  }
 };
 
 /// The part of the store that one batch sees, in memory: what was loaded, and above it what the

@@ -474,6 +474,19 @@ TEST_F(DispatcherTest, TakesUpAfterACrashWhatWasBeingTried) {
   EXPECT_EQ(open(), "A1");
 }
 
+// P7: a claim that comes after a pause has too little of its lease left: another node may be sending
+// what it names.
+TEST_F(DispatcherTest, LeavesAClaimThatCameLate) {
+  events("A", 1);
+  begin();
+  world.elapsed += DispatcherOptions{}.lease / 2;  // asleep between asking and getting
+  settle();
+  EXPECT_EQ(open(), "");
+  EXPECT_EQ(states(), "ready");
+  pass(DispatcherOptions{}.lease);
+  EXPECT_EQ(open(), "A1");
+}
+
 // P7: the answer of one whose lease ran out, or that was taken over, changes no row.
 TEST_F(DispatcherTest, IgnoresAnAnswerGivenUnderAnOldLease) {
   events("A", 2);

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 #include <thread>
 
@@ -177,12 +178,14 @@ TEST(WebhookSink, RefusesMoreThanItsQueueHolds) {
   Sender sender(options);
   Answers answers;
   for (int i = 0; i < 5; ++i) sender.sink().send(message(), answers.take());
-  std::multiset<std::string> words;
-  for (const Answer& answer : answers.wait(5)) words.insert(word(answer));
-  // One was written; two have waited for nothing; two found the queue full.
-  EXPECT_EQ(words, (std::multiset<std::string>{
-                       "unknown timed_out", "not_delivered timed_out", "not_delivered timed_out",
-                       "not_delivered queue_full", "not_delivered queue_full"}));
+  std::map<std::string, int> words;
+  for (const Answer& answer : answers.wait(5)) ++words[word(answer)];
+  // Two found the queue full. One was written; two have waited for nothing, but for one that a slow
+  // machine may have begun when the first one's time was over.
+  EXPECT_EQ(words["not_delivered queue_full"], 2);
+  EXPECT_GE(words["unknown timed_out"], 1);
+  EXPECT_GE(words["not_delivered timed_out"], 1);
+  EXPECT_EQ(words["unknown timed_out"] + words["not_delivered timed_out"], 3);
 }
 
 TEST(WebhookSink, NoticesThatAKeptConnectionWasClosed) {

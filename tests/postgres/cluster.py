@@ -63,8 +63,8 @@ class Server:
         self.data, self.sockets, self.log = folder / "data", folder, folder / "server.log"
         self.port, self.process = free_port(), None
 
-    def url(self):
-        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+    def url(self, database="postgres"):
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     def create(self, settings=""):
         make(self.sockets)

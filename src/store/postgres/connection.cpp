@@ -6,6 +6,7 @@
 #include <libpq-fe.h>
 #include <poll.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -38,15 +39,22 @@ using OwnedResult = std::unique_ptr<PGresult, decltype(&PQclear)>;
   const auto error = [&detail](ErrorClass error_class, std::string_view code) {
     return Error{error_class, code, std::move(detail)};
   };
-  if (kind == "22" || kind == "23") return error(ErrorClass::kRejected, "store_row_refused");
+  if (kind == "22" || kind == "23" || kind == "54")
+    return error(ErrorClass::kRejected, "store_row_refused");
   if (state == "40001" || state == "40P01") return error(ErrorClass::kRetryable, kConflict);
-  // 57P: shut down by an administrator, crashed, starting up.
-  if (state.empty() || kind == "08" || state.starts_with("57P")) {
+  // 57P: shut down by an administrator, crashed, starting up. 25006: it takes no writes any more,
+  // so another one does.
+  if (state.empty() || kind == "08" || state.starts_with("57P") || state == "25006") {
     return error(ErrorClass::kRetryable, kUnreachable);
   }
   if (kind == "XX" && state != "XX000") return error(ErrorClass::kFault, "store_corrupt");
   return error(ErrorClass::kRetryable, "store_refused_by_server");
 }
+
+/// A batch is planned in milliseconds.
+constexpr std::chrono::milliseconds kIdleInTransaction{3000};
+/// How long the answer to a cancelled statement is waited for.
+constexpr std::chrono::milliseconds kCancelledTimeout{2000};
 
 [[nodiscard]] std::string seconds_of(std::chrono::milliseconds time) {
   return std::to_string(std::chrono::ceil<std::chrono::seconds>(time).count());
@@ -138,23 +146,28 @@ Result<Connection> Connection::open(const ConnectOptions& options) {
     return retryable(kUnreachable, one_line(PQerrorMessage(state->handle)));
   }
   PQsetNoticeReceiver(state->handle, State::note, state.get());
+  // Details quote rows, and what libpq says of a lost connection may repeat an earlier error.
+  PQsetErrorVerbosity(state->handle, PQERRORS_TERSE);
   Connection made(std::move(state));
   POSTERN_RETURN_IF_ERROR(made.set_up(options));
   return made;
 }
 
-/// A client that fell asleep inside a transaction must not hold its locks for ever.
+/// A client that fell asleep inside a transaction, or that is not there any more, must not hold its
+/// locks for long.
 Result<void> Connection::set_up(const ConnectOptions& options) {
   POSTERN_RETURN_IF_ERROR(
       run(fmt::format("SET statement_timeout = {0}; SET lock_timeout = {0}; "
-                      "SET idle_in_transaction_session_timeout = {0}; "
+                      "SET idle_in_transaction_session_timeout = {1}; "
+                      "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; "
+                      "SET tcp_keepalives_count = 3; SET tcp_user_timeout = {0}; "
                       "SET default_transaction_isolation = 'read committed'; "
                       "SET client_min_messages = warning; SET jit = off; "
                       // Every question is about few rows by their keys. What the planner thinks
                       // of a table that was empty a minute ago must not make it read all of it.
                       "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; "
                       "SET enable_hashjoin = off; SET enable_mergejoin = off",
-                      options.statement_timeout.count())));
+                      options.statement_timeout.count(), kIdleInTransaction.count())));
   state_->has_warning = false;
   if (PQsetnonblocking(state_->handle, 1) == 0 && PQenterPipelineMode(state_->handle) == 1) {
     return {};
@@ -189,17 +202,28 @@ Result<void> Connection::run(const std::string& script) {
   if (in_pipeline && PQexitPipelineMode(state_->handle) != 1) {
     return std::unexpected(lost("a script in the midst of a pipeline"));
   }
-  const OwnedResult result(PQexec(state_->handle, script.c_str()), PQclear);
-  const ExecStatusType done = PQresultStatus(result.get());
+  if (PQsendQuery(state_->handle, script.c_str()) != 1) return std::unexpected(lost("cannot send"));
+  std::optional<Error> first;
+  while (true) {
+    POSTERN_RETURN_IF_ERROR(wait_until_readable());
+    const OwnedResult result(PQgetResult(state_->handle), PQclear);
+    if (result == nullptr) break;
+    if (!first && PQresultStatus(result.get()) == PGRES_FATAL_ERROR) first = error_of(result.get());
+  }
   if (PQstatus(state_->handle) != CONNECTION_OK) return std::unexpected(lost("no answer"));
   if (in_pipeline) (void)PQenterPipelineMode(state_->handle);
-  if (done == PGRES_COMMAND_OK || done == PGRES_TUPLES_OK || done == PGRES_EMPTY_QUERY) return {};
-  return std::unexpected(error_of(result.get()));
+  if (first) return std::unexpected(*std::move(first));
+  return {};
 }
 
 Result<Rows> Connection::ask(const std::string& sql, const Parameters& parameters) {
-  POSTERN_ASSIGN_OR_RETURN(const Prepared statement, prepare(sql));
-  return ask(statement, parameters);
+  // Under the empty name, which the next one takes over: none is left behind on the server.
+  if (!state_->is_open) return retryable(kUnreachable, "the connection is gone");
+  if (PQsendPrepare(state_->handle, "", sql.c_str(), 0, nullptr) != 1) {
+    return std::unexpected(lost("cannot send"));
+  }
+  ++state_->queued;
+  return ask(Prepared{}, parameters);
 }
 
 Result<std::string> Connection::text(const std::string& sql) {
@@ -277,7 +301,17 @@ Result<std::vector<Rows>> Connection::answers() {
   }
 }
 
+/// A COMMIT that waits for a standby is ended by nothing but a cancel, not even by its client going
+/// away: it would keep its locks, and its place among the connections.
+void Connection::cancel() {
+  const std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> handle(PQgetCancel(state_->handle),
+                                                                  PQfreeCancel);
+  std::array<char, 256> why{};
+  if (handle != nullptr) (void)PQcancel(handle.get(), why.data(), static_cast<int>(why.size()));
+}
+
 Result<void> Connection::wait_until_readable() {
+  std::chrono::milliseconds patience = state_->answer_timeout;
   while (true) {
     const int unsent = PQflush(state_->handle);
     if (unsent < 0) return std::unexpected(lost("cannot send"));
@@ -285,8 +319,13 @@ Result<void> Connection::wait_until_readable() {
     pollfd wanted{.fd = PQsocket(state_->handle),
                   .events = static_cast<short>(unsent == 0 ? POLLIN : POLLIN | POLLOUT),
                   .revents = 0};
-    const int ready = ::poll(&wanted, 1, static_cast<int>(state_->answer_timeout.count()));
+    const int ready = ::poll(&wanted, 1, static_cast<int>(patience.count()));
     if (ready < 0 && errno == EINTR) continue;
+    if (ready == 0 && patience == state_->answer_timeout && patience > kCancelledTimeout) {
+      cancel();
+      patience = kCancelledTimeout;
+      continue;
+    }
     if (ready == 0) return std::unexpected(lost("the server does not answer"));
     if (ready < 0 || PQconsumeInput(state_->handle) != 1) {
       // What the server said before it went is still to be read: PQgetResult gives it.

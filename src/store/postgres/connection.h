@@ -61,7 +61,8 @@ struct ConnectOptions {
   std::chrono::milliseconds connect_timeout{3000};
   /// How long a statement may take, and how long it may wait for a lock or for its client.
   std::chrono::milliseconds statement_timeout{10000};
-  /// How long an answer of the server is waited for before the connection is given up.
+  /// How long an answer of the server is waited for before the statement is cancelled, and the
+  /// connection given up.
   std::chrono::milliseconds answer_timeout{15000};
 };
 
@@ -73,7 +74,7 @@ struct Prepared {
 /// One connection to a PostgreSQL server that takes writes, in libpq's pipeline mode: statements
 /// are sent one behind the other and their answers read together, so that a batch costs few trips.
 ///
-/// Errors: kRejected, a row cannot be written as it is (class 22 and 23); kRetryable kConflict,
+/// Errors: kRejected, a row cannot be written as it is (class 22, 23 and 54); kRetryable kConflict,
 /// kUnreachable and others, nothing is in doubt; kFault store_corrupt, the server found its data
 /// damaged. After a lost connection every call answers kUnreachable.
 ///
@@ -115,6 +116,7 @@ class Connection {
   [[nodiscard]] Result<void> set_up(const ConnectOptions& options);
   /// Sends what libpq holds, until all of it is on its way or nothing moves.
   [[nodiscard]] Result<void> wait_until_readable();
+  void cancel();
   [[nodiscard]] Error lost(std::string_view why);
 
   std::unique_ptr<State> state_;

@@ -1,5 +1,6 @@
-// A partition is made aside and then attached, which waits for no reader or writer of the others;
-// making it in place would lock the whole table. So would dropping it in place.
+// A partition is made aside and then attached, which locks the default partition only; making it in
+// place would lock the whole table. Dropping one does so for a moment: who does not get the lock
+// within a second lets the others go on, and tries again with the next look.
 #include "store/postgres/evidence_partitions.h"
 
 #include <fmt/format.h>
@@ -56,12 +57,16 @@ constexpr std::string_view kLock = "SELECT pg_advisory_xact_lock(1349481332, 2)"
   const std::string name = name_of(month);
   const std::int64_t begin = begin_of(month);
   const std::int64_t end = begin_of(month + std::chrono::months(1));
-  // The check tells the server that no row needs to be looked at.
+  // The check tells the server that no row needs to be looked at. Rows of the month that came
+  // before it was there stand with the rest, and would keep it out.
   return connection.run(fmt::format(
-      "BEGIN; {0}; CREATE TABLE IF NOT EXISTS {1} (LIKE evidence INCLUDING ALL, "
+      "BEGIN; SET LOCAL lock_timeout = 1000; {0}; CREATE TABLE IF NOT EXISTS {1} (LIKE evidence "
+      "INCLUDING ALL, "
       "CONSTRAINT {1}_range CHECK (received_at_ms >= {2} AND received_at_ms < {3})); "
       "DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhrelid = '{1}'::regclass) "
-      "THEN ALTER TABLE evidence ATTACH PARTITION {1} FOR VALUES FROM ({2}) TO ({3}); "
+      "THEN WITH early AS (DELETE FROM evidence_rest WHERE received_at_ms >= {2} "
+      "AND received_at_ms < {3} RETURNING *) INSERT INTO {1} SELECT * FROM early; "
+      "ALTER TABLE evidence ATTACH PARTITION {1} FOR VALUES FROM ({2}) TO ({3}); "
       "ALTER TABLE {1} DROP CONSTRAINT {1}_range; END IF; END $$; COMMIT",
       kLock, name, begin, end));
 }
@@ -81,6 +86,7 @@ constexpr std::string_view kLock = "SELECT pg_advisory_xact_lock(1349481332, 2)"
 
 Result<void> make_evidence_partitions(Connection& connection, TimePoint time, int months_ahead) {
   POSTERN_ASSIGN_OR_RETURN(const std::vector<std::string> names, partitions(connection));
+  Result<void> failed;
   for (int ahead = 0; ahead <= months_ahead; ++ahead) {
     const Month month = month_of(time) + std::chrono::months(ahead);
     // A clock that was far off: such rows stand with the rest.
@@ -88,27 +94,31 @@ Result<void> make_evidence_partitions(Connection& connection, TimePoint time, in
     if (std::ranges::find(names, name_of(month)) != names.end()) continue;
     const Result<void> made = make(connection, month);
     if (made) continue;
-    if (connection.is_open()) (void)connection.run("ROLLBACK");
-    return made;
+    if (!connection.is_open()) return made;
+    (void)connection.run("ROLLBACK");
+    failed = made;  // the next month may work
   }
-  return {};
+  return failed;
 }
 
 Result<void> keep_evidence_partitions(Connection& connection, TimePoint now, int keep_days,
                                       Log& log) {
-  POSTERN_RETURN_IF_ERROR(make_evidence_partitions(connection, now, kMonthsAhead));
-  if (keep_days == 0) return {};
+  const Result<void> made = make_evidence_partitions(connection, now, kMonthsAhead);
+  if (keep_days == 0 || !connection.is_open()) return made;
   POSTERN_ASSIGN_OR_RETURN(const std::vector<std::string> names, partitions(connection));
   const Month oldest = month_of(now - std::chrono::days(keep_days));
   for (const std::string& name : names) {
     const std::optional<Month> month = month_of(name);
     if (!month || *month >= oldest) continue;
-    POSTERN_RETURN_IF_ERROR(
-        connection.run(fmt::format("ALTER TABLE evidence DETACH PARTITION {} CONCURRENTLY", name)));
-    POSTERN_RETURN_IF_ERROR(connection.run(fmt::format("DROP TABLE {}", name)));
+    const Result<void> dropped = connection.run(fmt::format(
+        "BEGIN; SET LOCAL lock_timeout = 1000; {}; DROP TABLE IF EXISTS {}; COMMIT", kLock, name));
+    if (!dropped) {
+      if (connection.is_open()) (void)connection.run("ROLLBACK");
+      return dropped;
+    }
     log.info("evidence_dropped", {{"partition", name}, {"keep_days", keep_days}});
   }
-  return {};
+  return made;
 }
 
 }  // namespace postern::store::postgres

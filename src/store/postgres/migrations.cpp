@@ -74,6 +74,8 @@ std::span<const Migration> migrations() {
 
 Result<MigrationPlan> plan_migrations(Connection& connection, std::span<const Migration> steps) {
   MigrationPlan plan;
+  // In this order: another node may commit the first step between the two questions.
+  POSTERN_ASSIGN_OR_RETURN(const bool foreign, has_table(connection, "orders"));
   POSTERN_ASSIGN_OR_RETURN(const bool known, has_table(connection, "migrations"));
   if (known) {
     POSTERN_ASSIGN_OR_RETURN(const Rows rows,
@@ -85,7 +87,6 @@ Result<MigrationPlan> plan_migrations(Connection& connection, std::span<const Mi
       ++plan.applied;
     }
   } else {
-    POSTERN_ASSIGN_OR_RETURN(const bool foreign, has_table(connection, "orders"));
     if (foreign) {
       return fault("store_foreign",
                    "the database has a table 'orders' of another program: give Postern a database "

@@ -35,13 +35,16 @@ struct PostgresEngine::Session {
     POSTERN_ASSIGN_OR_RETURN(rollback, connection.prepare("ROLLBACK"));
     POSTERN_ASSIGN_OR_RETURN(
         time, connection.prepare("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"));
+    POSTERN_ASSIGN_OR_RETURN(
+        barrier, connection.prepare("SELECT pg_logical_emit_message(true, 'postern', '')"));
     return {};
   }
 
   Connection connection;
   std::optional<Loader> loader;
   std::optional<RowWriter> writer;
-  Prepared commit, rollback, time;
+  Prepared commit, rollback, time, barrier;
+  Guarantee guarantee;  ///< as it was found last
 };
 
 std::string Guarantee::text() const {
@@ -128,10 +131,7 @@ Result<void> PostgresEngine::set_up(Random& random) {
     POSTERN_ASSIGN_OR_RETURN(tag_, connection.text("SELECT value FROM meta WHERE name = 'tag'"));
   }
   const Result<void> connected = connect();
-  if (connected) {
-    keep_partitions();
-    return {};
-  }
+  if (connected) return {};
   if (connected.error().code != kBeingCopied) return connected;
   log_.warning("store_being_copied", {{"detail", connected.error().detail}});
   connect_next_ = clock_.monotonic() + kReconnectEvery;
@@ -150,6 +150,8 @@ Result<void> PostgresEngine::connect() {
     session_.reset();
     return ready;
   }
+  keep_partitions();
+  if (session_ == nullptr) return retryable(kUnreachable, "the connection is gone again");
   reconnects_.add();
   connected_gauge_.set(1);
   is_connected_ = true;
@@ -164,7 +166,8 @@ Result<void> PostgresEngine::check_server() {
       connection.ask("SELECT current_setting('synchronous_commit'), "
                      "current_setting('synchronous_standby_names'), current_setting('fsync'), "
                      "current_setting('full_page_writes'), current_setting('server_version'), "
-                     "(SELECT value FROM meta WHERE name = 'tag')",
+                     "(SELECT value FROM meta WHERE name = 'tag'), "
+                     "current_setting('server_encoding')",
                      {}));
   const Row row = rows.row(0);
   const auto text = [&row](int column) { return std::string(row.text(column)); };
@@ -178,6 +181,16 @@ Result<void> PostgresEngine::check_server() {
                  "look where store.url leads, and start it again");
   }
   POSTERN_RETURN_IF_ERROR(check_guarantee(guarantee, options_.accept_synchronous_commit));
+  if (text(6) != "UTF8") {
+    return fault("store_option_refused",
+                 "the database keeps texts in another encoding than UTF8, which cannot hold all "
+                 "that platforms send: create one with ENCODING 'UTF8'");
+  }
+  if (guarantee == session_->guarantee) return {};
+  session_->guarantee = guarantee;
+  // What was found stays, whatever somebody makes the default meanwhile.
+  POSTERN_RETURN_IF_ERROR(
+      connection.run(fmt::format("SET synchronous_commit = '{}'", guarantee.synchronous_commit)));
   log_.info("store_connected", {{"server", text(4)},
                                 {"synchronous_commit", guarantee.synchronous_commit},
                                 {"standbys", guarantee.standbys},
@@ -185,12 +198,20 @@ Result<void> PostgresEngine::check_server() {
   return {};
 }
 
+/// A server that is not kept as it has to be any more is left, and looked for again.
+Result<void> PostgresEngine::note_server() {
+  Result<void> checked = check_server();
+  if (!checked && session_ != nullptr) lose(checked.error());
+  return checked;
+}
+
 Result<void> PostgresEngine::look_at_clock() {
-  const TimePoint asked = clock_.now();
+  const MonotonicTime asked = clock_.monotonic();
   POSTERN_ASSIGN_OR_RETURN(const Rows rows, session_->connection.ask(session_->time, {}));
   const TimePoint shown{std::chrono::milliseconds(rows.row(0).integer(0))};
-  database_clock_.compare(asked, shown);
-  look_next_ = clock_.monotonic() + kLookEvery;
+  const auto compared = database_clock_.compare(asked, shown);
+  look_next_ = clock_.monotonic() +
+               (compared == DatabaseClock::Compared::kYes ? kLookEvery : kReconnectEvery);
   return {};
 }
 
@@ -202,7 +223,15 @@ void PostgresEngine::keep_partitions() {
 
 Result<void> PostgresEngine::note(Result<void> result) {
   if (result) return result;
-  if (session_ != nullptr && !session_->connection.is_open()) lose(result.error());
+  const Error& error = result.error();
+  if (session_ != nullptr && (!session_->connection.is_open() || error.code == kUnreachable)) {
+    lose(error);
+  } else if (error.error_class == ErrorClass::kRetryable && error.code != kConflict) {
+    if (const auto kept_back = refusals_.admit(clock_.monotonic())) {
+      log_.warning("store_batch_refused",
+                   {{"code", error.code}, {"detail", error.detail}, {"not_told", *kept_back}});
+    }
+  }
   if (result.error().error_class == ErrorClass::kFault && !failure_) failure_ = result.error();
   return result;
 }
@@ -220,8 +249,11 @@ void PostgresEngine::reconnect() {
   const Result<void> connected = connect();
   if (connected) return;
   connect_next_ = clock_.monotonic() + kReconnectEvery;
-  log_.warning("store_not_connected",
-               {{"code", connected.error().code}, {"detail", connected.error().detail}});
+  if (const auto kept_back = refusals_.admit(clock_.monotonic())) {
+    log_.warning("store_not_connected", {{"code", connected.error().code},
+                                         {"detail", connected.error().detail},
+                                         {"not_told", *kept_back}});
+  }
 }
 
 Result<void> PostgresEngine::begin() {
@@ -235,6 +267,9 @@ Result<void> PostgresEngine::begin() {
 }
 
 Result<void> PostgresEngine::load(const KeySet& keys, WorkingSet& working) {
+  // Claims are sent, not answered.
+  is_answer_ = !keys.attempts.empty() || !keys.orders.empty() || !keys.messages.empty() ||
+               !keys.deliveries.empty() || !keys.events.empty();
   POSTERN_RETURN_IF_ERROR(note(session_->loader->load(keys, working, blocks_)));
   if (!blocks_.empty()) last_id_ = blocks_.front() - Loader::kBlock;
   return {};
@@ -256,7 +291,12 @@ Result<void> PostgresEngine::write(const Writes& writes) {
   if (session_ == nullptr || is_out_of_ids_) {
     return retryable(kUnreachable, "the connection was lost while a batch was planned");
   }
-  return note(session_->writer->write(writes));
+  POSTERN_RETURN_IF_ERROR(note(session_->writer->write(writes)));
+  if (!is_answer_ || !writes.is_empty()) return {};
+  // "As you said before" is an answer too, and what it rests on may be visible and yet not on the
+  // standby. A transaction that writes nothing waits for nobody, so this one writes a word.
+  const Result<Rows> written = session_->connection.ask(session_->barrier, {});
+  return written ? Result<void>() : note(std::unexpected(written.error()));
 }
 
 Commit PostgresEngine::commit() {
@@ -290,7 +330,9 @@ void PostgresEngine::tidy() {
   if (session_ == nullptr) return reconnect();
   if (clock_.monotonic() < look_next_) return;
   // Also tells whether the server is still there.
-  if (note(look_at_clock())) keep_partitions();
+  if (!note(look_at_clock())) return;
+  const Result<void> as_before = note_server();
+  if (as_before) keep_partitions();
 }
 
 std::chrono::milliseconds PostgresEngine::tidy_every() const {

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/log_limiter.h"
 #include "base/metrics.h"
 #include "base/random.h"
 #include "store/batch.h"
@@ -29,6 +30,7 @@ struct Guarantee {
   std::string full_page_writes;
   /// One sentence for the operator.
   [[nodiscard]] std::string text() const;
+  friend bool operator==(const Guarantee&, const Guarantee&) = default;
 };
 
 /// Name of the row of `meta` that says that the database is not complete yet: postern copy is
@@ -86,6 +88,7 @@ class PostgresEngine final : public Engine, public RowIds {
   /// Once in a while, or after it was lost.
   void reconnect();
   [[nodiscard]] Result<void> check_server();
+  [[nodiscard]] Result<void> note_server();
   [[nodiscard]] Result<void> look_at_clock();
   void keep_partitions();
   /// Takes note of a lost connection or of damage.
@@ -104,6 +107,7 @@ class PostgresEngine final : public Engine, public RowIds {
   std::atomic<bool> is_connected_ = false;
   MonotonicTime connect_next_{};  ///< not before
   MonotonicTime look_next_{};     ///< at clock and partitions
+  LogLimiter refusals_{5, std::chrono::milliseconds(10'000)};
   std::optional<Error> failure_;
 
   // Row ids of the transaction at hand.
@@ -111,6 +115,7 @@ class PostgresEngine final : public Engine, public RowIds {
   std::size_t block_ = 0;
   RowId last_id_ = 0;
   bool is_out_of_ids_ = false;
+  bool is_answer_ = false;  ///< somebody waits for what its commands found
 };
 
 }  // namespace postern::store::postgres

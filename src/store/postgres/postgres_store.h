@@ -43,7 +43,8 @@ struct PostgresOptions {
 ///
 /// A lost connection does not fail the store: what was being written is refused, or unknown where
 /// COMMIT had been sent, and the next batch connects again. While there is no connection the store
-/// is not healthy and refuses at once. Damage that the server reports fails it for good.
+/// is not healthy and refuses what comes, once it has tried to connect again. Damage that the
+/// server reports fails it for good.
 ///
 /// @param on_failure  called once, from the thread that met the doubt; must not close the store
 /// @errors kFault store_option_refused (the URL, or a level of durability), store_newer,

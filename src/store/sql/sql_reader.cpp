@@ -323,11 +323,18 @@ Result<std::vector<AppliedRow>> SqlReader::applied(RowId order) {
 }
 
 Result<std::vector<AuditRow>> SqlReader::audit_after(RowId after, std::size_t limit) {
-  Query query = select(kAuditColumns, "audit u");
-  query.where("u.id >", after);
-  query.order_by("u.id");
-  query.limit(limit);
-  return rows<AuditRow>(query, read_audit);
+  const auto query_until = [&](std::optional<RowId> until) {
+    Query query = select(kAuditColumns, "audit u");
+    query.where("u.id >", after);
+    if (until) query.where("u.id <=", *until);
+    query.order_by("u.id");
+    query.limit(limit);
+    return query;
+  };
+  std::vector<AuditRow> acts;
+  const Result<void> asked = source_->ask_settled(query_until, into(acts, read_audit));
+  if (!asked) return unreadable(asked.error());
+  return acts;
 }
 
 Query SqlReader::select_callbacks() const {
