@@ -474,8 +474,8 @@ TEST_F(DispatcherTest, TakesUpAfterACrashWhatWasBeingTried) {
   EXPECT_EQ(open(), "A1");
 }
 
-// P7: a claim that comes after a pause has too little of its lease left: another node may be sending
-// what it names.
+// P7: a claim that comes after a pause has too little of its lease left: another node may be
+// sending what it names.
 TEST_F(DispatcherTest, LeavesAClaimThatCameLate) {
   events("A", 1);
   begin();
