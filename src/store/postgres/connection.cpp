@@ -166,7 +166,8 @@ Result<void> Connection::set_up(const ConnectOptions& options) {
                       // Every question is about few rows by their keys. What the planner thinks
                       // of a table that was empty a minute ago must not make it read all of it.
                       "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; "
-                      "SET enable_hashjoin = off; SET enable_mergejoin = off",
+                      "SET enable_hashjoin = off; SET enable_mergejoin = off; "
+                      "SET max_parallel_workers_per_gather = 0",
                       options.statement_timeout.count(), kIdleInTransaction.count())));
   state_->has_warning = false;
   if (PQsetnonblocking(state_->handle, 1) == 0 && PQenterPipelineMode(state_->handle) == 1) {

@@ -132,11 +132,14 @@ Result<void> Loader::prepare_orders() {
                      fmt::format("SELECT {} FROM attempts a WHERE a.order_id = ANY ($1::bigint[])",
                                  sql::kAttemptColumns)));
   POSTERN_ASSIGN_OR_RETURN(
-      facts_, connection_->prepare(fmt::format(
-                  "SELECT {0} FROM attempts a JOIN facts f ON f.attempt_id = a.id "
-                  "WHERE a.order_id = ANY ($1::bigint[]) UNION ALL SELECT {0} FROM facts f "
-                  "WHERE f.attempt_id = ANY ($2::bigint[]) ORDER BY 1",
-                  sql::kFactColumns)));
+      facts_,
+      // Attempt by attempt (OFFSET 0 keeps the planner from joining them): a join was planned as a
+      // walk over all facts there are.
+      connection_->prepare(fmt::format(
+          "SELECT f.* FROM (SELECT a.id FROM attempts a WHERE a.order_id = ANY ($1::bigint[]) "
+          "UNION ALL SELECT unnest($2::bigint[])) k CROSS JOIN LATERAL (SELECT {} FROM facts f "
+          "WHERE f.attempt_id = k.id OFFSET 0) f ORDER BY f.id",
+          sql::kFactColumns)));
   // 0 and 1: ready and waiting.
   POSTERN_ASSIGN_OR_RETURN(
       unfinished_, connection_->prepare("SELECT id, state, order_id, endpoint FROM deliveries "
