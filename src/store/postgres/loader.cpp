@@ -82,6 +82,8 @@ struct Loader::Read {
   std::map<ChainKey, Chain> chains;  ///< of the deliveries named
 };
 
+// CROSS JOIN LATERAL with OFFSET 0 prescribes the order: first the keys, then a look-up for each.
+// As long as the server believes a table empty, it would as soon walk over all of it.
 Result<Loader> Loader::prepare(Connection& connection) {
   Loader made(connection);
   POSTERN_RETURN_IF_ERROR(made.prepare_locks());
@@ -113,13 +115,15 @@ Result<void> Loader::prepare_orders() {
       attempts_by_key_,
       connection_->prepare(fmt::format(
           "SELECT {} FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::text[])) AS "
-          "k (number, account, sub_merchant) JOIN attempts a USING (number, account, sub_merchant)",
+          "k (number, account, sub_merchant) CROSS JOIN LATERAL (SELECT * FROM attempts WHERE "
+          "number = k.number AND account = k.account AND sub_merchant = k.sub_merchant "
+          "OFFSET 0) AS a",
           sql::kAttemptColumns)));
   POSTERN_ASSIGN_OR_RETURN(
       orders_by_key_,
       connection_->prepare("SELECT o.id FROM unnest($1::text[], $2::text[]) AS k (id, merchant) "
-                           "JOIN orders o ON o.merchant_order_id = k.id "
-                           "AND o.merchant = k.merchant"));
+                           "CROSS JOIN LATERAL (SELECT id FROM orders WHERE merchant_order_id = "
+                           "k.id AND merchant = k.merchant OFFSET 0) AS o"));
   POSTERN_ASSIGN_OR_RETURN(
       orders_of_deliveries_,
       connection_->prepare("SELECT order_id FROM deliveries WHERE id = ANY ($1::bigint[])"));
@@ -133,8 +137,6 @@ Result<void> Loader::prepare_orders() {
                                  sql::kAttemptColumns)));
   POSTERN_ASSIGN_OR_RETURN(
       facts_,
-      // Attempt by attempt (OFFSET 0 keeps the planner from joining them): a join was planned as a
-      // walk over all facts there are.
       connection_->prepare(fmt::format(
           "SELECT f.* FROM (SELECT a.id FROM attempts a WHERE a.order_id = ANY ($1::bigint[]) "
           "UNION ALL SELECT unnest($2::bigint[])) k CROSS JOIN LATERAL (SELECT {} FROM facts f "
@@ -150,22 +152,25 @@ Result<void> Loader::prepare_orders() {
 Result<void> Loader::prepare_known() {
   POSTERN_ASSIGN_OR_RETURN(
       facts_by_key_,
-      connection_->prepare(fmt::format("SELECT {}, {} FROM facts f JOIN attempts a "
-                                       "ON a.id = f.attempt_id WHERE f.fact_key = ANY ($1::text[])",
-                                       sql::kAttemptColumns, sql::kFactColumns)));
+      connection_->prepare(fmt::format(
+          "SELECT {}, {} FROM (SELECT * FROM facts WHERE fact_key = ANY ($1::text[]) OFFSET 0) AS "
+          "f "
+          "CROSS JOIN LATERAL (SELECT * FROM attempts WHERE id = f.attempt_id OFFSET 0) AS a",
+          sql::kAttemptColumns, sql::kFactColumns)));
   POSTERN_ASSIGN_OR_RETURN(
       callbacks_of_facts_,
-      connection_->prepare(
-          fmt::format("SELECT {} FROM callbacks c WHERE c.id IN (SELECT f.callback_id FROM facts f "
-                      "WHERE f.fact_key = ANY ($1::text[]))",
-                      kKnownCallback)));
+      connection_->prepare(fmt::format(
+          "SELECT {} FROM (SELECT DISTINCT callback_id FROM facts WHERE fact_key = ANY "
+          "($1::text[]) OFFSET 0) AS k CROSS JOIN LATERAL (SELECT * FROM callbacks WHERE id = "
+          "k.callback_id OFFSET 0) AS c",
+          kKnownCallback)));
   POSTERN_ASSIGN_OR_RETURN(
       callbacks_by_message_,
-      connection_->prepare(fmt::format("SELECT {}, c.account, c.message_key FROM "
-                                       "unnest($1::text[], $2::text[]) AS k (message, account) "
-                                       "JOIN callbacks c ON c.message_key = k.message "
-                                       "AND c.account = k.account",
-                                       kKnownCallback)));
+      connection_->prepare(fmt::format(
+          "SELECT {}, c.account, c.message_key FROM unnest($1::text[], $2::text[]) AS k (message, "
+          "account) CROSS JOIN LATERAL (SELECT * FROM callbacks WHERE message_key = k.message "
+          "AND account = k.account OFFSET 0) AS c",
+          kKnownCallback)));
   POSTERN_ASSIGN_OR_RETURN(
       events_, connection_->prepare("SELECT id FROM events WHERE id = ANY ($1::bigint[])"));
   POSTERN_ASSIGN_OR_RETURN(

@@ -165,14 +165,15 @@ Result<void> RowWriter::prepare_orders() {
           "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], "
           "$6::text[], $7::bigint[], $8::text[], $9::bigint[], $10::bigint[]) AS n (id, sequence, "
           "state, dispute, expected_minor, expected_currency, paid_minor, paid_currency, "
-          "refunded_minor, updated_at_ms) WHERE o.id = n.id"));
+          "refunded_minor, updated_at_ms) WHERE o.id = n.id AND o.id = ANY ($1::bigint[])"));
   POSTERN_ASSIGN_OR_RETURN(
       attempt_new_, connection_->prepare(insert_into(
                         "attempts", "id, account, sub_merchant, number, order_id", "btttb")));
   POSTERN_ASSIGN_OR_RETURN(
       attempt_assigned_,
       connection_->prepare("UPDATE attempts a SET order_id = n.order_id FROM unnest($1::bigint[], "
-                           "$2::bigint[]) AS n (id, order_id) WHERE a.id = n.id"));
+                           "$2::bigint[]) AS n (id, order_id) WHERE a.id = n.id "
+                           "AND a.id = ANY ($1::bigint[])"));
   return {};
 }
 
@@ -190,12 +191,12 @@ Result<void> RowWriter::prepare_effects() {
           "UPDATE deliveries d SET state = n.state, due_at_ms = n.due_at_ms, tries = n.tries, "
           "lease = n.lease, reason = n.reason FROM unnest($1::bigint[], $2::bigint[], "
           "$3::bigint[], $4::bigint[], $5::bigint[], $6::text[]) AS n (id, state, due_at_ms, "
-          "tries, lease, reason) WHERE d.id = n.id"));
+          "tries, lease, reason) WHERE d.id = n.id AND d.id = ANY ($1::bigint[])"));
   POSTERN_ASSIGN_OR_RETURN(
       delivery_promoted_,
       connection_->prepare("UPDATE deliveries d SET state = 0, due_at_ms = n.due_at_ms FROM "
                            "unnest($1::bigint[], $2::bigint[]) AS n (id, due_at_ms) "
-                           "WHERE d.id = n.id AND d.state = 1"));
+                           "WHERE d.id = n.id AND d.id = ANY ($1::bigint[]) AND d.state = 1"));
   POSTERN_ASSIGN_OR_RETURN(
       try_,
       connection_->prepare(insert_into(
