@@ -311,6 +311,28 @@ TEST_F(PostgresNodes, TheAuditStays) {
   EXPECT_EQ(reader()->audit_after(0, 10)->size(), 1U);
 }
 
+// While versions are replaced one node after the other, an older one meets rows of the later: what
+// needs such a row is refused, and the node goes on.
+TEST_F(PostgresNodes, AnOlderOneRefusesWhatALaterVersionWroteAndGoesOn) {
+  (void)register_order("LATER");
+  (void)register_order("OURS");
+  auto other =
+      postgres::Connection::open({.url = database_.url(), .password = {}, .name = "other"});
+  ASSERT_TRUE(other);
+  ASSERT_TRUE(other->run("UPDATE orders SET state = 99 WHERE merchant_order_id = '" +
+                         order_key("LATER").id.text() + "'"));
+  // The first batch holds its thread back, so that the next holds both.
+  Answers answers;
+  node(0).submit(answers.command(next_event("OURS")));
+  node(0).submit(answers.command(next_event("LATER")));
+  node(0).submit(answers.command(next_event("OURS")));
+  ASSERT_TRUE(answers.wait());
+  EXPECT_EQ(answers.at(0), Commit::kDone);
+  EXPECT_EQ(answers.at(1), Commit::kRefused);
+  EXPECT_EQ(answers.at(2), Commit::kDone);
+  EXPECT_TRUE(node(0).healthy());
+}
+
 // Both nodes are the same installation: public ids of one are read by the other.
 TEST_F(PostgresNodes, ShareTheTag) {
   EXPECT_EQ(node(0).tag(), node(1).tag());

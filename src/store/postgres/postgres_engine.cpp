@@ -13,6 +13,7 @@
 #include "base/failpoint.h"
 #include "store/postgres/evidence_partitions.h"
 #include "store/postgres/migrations.h"
+#include "store/sql/columns.h"
 
 namespace postern::store::postgres {
 namespace {
@@ -226,7 +227,8 @@ Result<void> PostgresEngine::note(Result<void> result) {
   const Error& error = result.error();
   if (session_ != nullptr && (!session_->connection.is_open() || error.code == kUnreachable)) {
     lose(error);
-  } else if (error.error_class == ErrorClass::kRetryable && error.code != kConflict) {
+  } else if ((error.error_class == ErrorClass::kRetryable && error.code != kConflict) ||
+             error.code == sql::kRowOfLaterVersion) {
     if (const auto kept_back = refusals_.admit(clock_.monotonic())) {
       log_.warning("store_batch_refused",
                    {{"code", error.code}, {"detail", error.detail}, {"not_told", *kept_back}});

@@ -51,7 +51,8 @@ template <class Enum>
   return found - all.begin();
 }
 
-/// Nothing where no value has that number: the row is damaged, or a later version wrote it.
+/// Nothing where no value has that number: the row is damaged or, with a number above all of
+/// them, of a later version.
 template <class Enum>
 [[nodiscard]] std::optional<Enum> from_code(std::int64_t code) {
   const std::span<const Enum> all = codes<Enum>();

@@ -36,8 +36,16 @@ std::vector<RowId> Columns::row_ids() {
 }
 
 Result<void> Columns::check() const {
-  if (sound_) return {};
-  return fault("store_corrupt", "a row holds a state, kind or currency that is never written");
+  if (!sound_) {
+    return fault("store_corrupt", "a row holds a state, kind or currency that is never written");
+  }
+  if (!known_) {
+    return rejected(
+        kRowOfLaterVersion,
+        "a row holds a state or kind that a later version of Postern writes; bring this "
+        "node to that version");
+  }
+  return {};
 }
 
 OrderRow read_order(Columns& columns) {

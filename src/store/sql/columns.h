@@ -39,6 +39,9 @@ inline constexpr std::string_view kCallbackColumns =
     "c.id, c.account, c.received_at_ms, c.outcome, c.copy_of, c.message_key, c.key_id, c.scheme, "
     "c.event_type, c.peer, c.digest, coalesce(k.count, 0)";
 
+/// The code of an error: see Columns::check.
+inline constexpr std::string_view kRowOfLaterVersion = "row_of_later_version";
+
 /// Reads the columns of one row from left to right.
 class Columns {
  public:
@@ -57,21 +60,25 @@ class Columns {
   [[nodiscard]] std::optional<core::Money> money();
   template <class Enum>
   [[nodiscard]] Enum code() {
-    const std::optional<Enum> value = from_code<Enum>(integer());
-    if (!value) sound_ = false;
+    const std::int64_t number = integer();
+    const std::optional<Enum> value = from_code<Enum>(number);
+    if (!value) (number < 0 ? sound_ : known_) = false;
     return value.value_or(codes<Enum>().front());
   }
 
   /// Numbers with blanks between them.
   [[nodiscard]] std::vector<RowId> row_ids();
 
-  /// An error where a column held what we never write. @errors kFault store_corrupt
+  /// An error where a column held what we never write.
+  /// @errors kFault store_corrupt; kRejected row_of_later_version: this row is none of ours, and
+  ///         nothing is wrong with the store
   [[nodiscard]] Result<void> check() const;
 
  private:
   const RowView& row_;
   int column_ = 0;
   bool sound_ = true;
+  bool known_ = true;
 };
 
 [[nodiscard]] OrderRow read_order(Columns& columns);
