@@ -1,6 +1,5 @@
 #include "http/connection.h"
 
-#include <boost/asio/buffer.hpp>
 #include <chrono>
 #include <exception>
 #include <span>
@@ -30,7 +29,7 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 Connection::Connection(Worker& worker, Socket socket, const asio::ip::address& peer)
     : worker_(worker),
-      socket_(std::move(socket)),
+      transport_(std::move(socket)),
       peer_(peer),
       peer_text_(peer.to_string()),
       slot_(std::make_shared<ReplySlot>(worker.mailbox(), *this)),
@@ -42,11 +41,11 @@ Connection::~Connection() {
 
 void Connection::start() {
   error_code ec;
-  socket_.non_blocking(true, ec);
+  transport_.socket().non_blocking(true, ec);
   // An answer is one write; waiting for more to send would only delay pipelined ones.
-  if (!ec) socket_.set_option(tcp::no_delay(true), ec);
+  if (!ec) transport_.socket().set_option(tcp::no_delay(true), ec);
   if (ec) return close();
-  enter(Phase::kIdle);
+  enter(worker_.listener().options().tls ? Phase::kHandshake : Phase::kIdle);
   wait_readable();
 }
 
@@ -58,6 +57,7 @@ void Connection::enter(Phase phase) {
     case Phase::kIdle:
       deadline_tick_ = worker_.tick_after(limits.idle_timeout);
       return;
+    case Phase::kHandshake:
     case Phase::kHeader:
       deadline_tick_ = worker_.tick_after(limits.header_timeout);
       return;
@@ -79,6 +79,9 @@ void Connection::enter(Phase phase) {
 
 void Connection::on_deadline() {
   switch (phase_) {
+    case Phase::kHandshake:
+      if (!transport_.is_tls() || transport_.is_unspoken()) return close();
+      return on_handshake_failed("not done in time");
     case Phase::kIdle:
     case Phase::kLingering:
       return close();
@@ -97,6 +100,12 @@ void Connection::on_deadline() {
 
 void Connection::on_drain() {
   if (phase_ == Phase::kLingering) return close();
+  if (phase_ == Phase::kHandshake) {
+    // One that has begun goes on, since a request may be right behind it.
+    shake_hands();
+    if (phase_ == Phase::kHandshake && transport_.is_unspoken()) close();
+    return;
+  }
   if (phase_ != Phase::kIdle) return;
   // A request may have come that the event loop has not shown us yet.
   const std::string_view bytes = receive();
@@ -105,12 +114,57 @@ void Connection::on_drain() {
   advance(bytes);
 }
 
+// TLS -----------------------------------------------------------------------------------------
+
+void Connection::shake_hands() {
+  // With the first byte and no sooner: who only connects costs no memory for TLS.
+  if (!transport_.is_tls() && !transport_.begin_tls(*worker_.listener().options().tls)) {
+    return close();
+  }
+  const Transport::Outcome outcome = transport_.handshake();
+  switch (outcome) {
+    case Transport::Outcome::kDone:
+      enter(Phase::kIdle);
+      // The first request may have come along.
+      return worker_.is_draining() ? on_drain() : on_readable();
+    case Transport::Outcome::kWantsRead:
+      return wait_readable();
+    case Transport::Outcome::kWantsWrite:
+      return wait_writable();
+    case Transport::Outcome::kEnd:
+      return close();
+    case Transport::Outcome::kFailed:
+      return on_handshake_failed(transport_.failure());
+  }
+}
+
+void Connection::on_handshake_failed(const char* why) {
+  worker_.listener().count_handshake_failed(why);
+  linger();  // so that the peer can read OpenSSL's alert
+}
+
 // Reading -------------------------------------------------------------------------------------
+
+bool Connection::wait_for(Transport::Outcome outcome) {
+  switch (outcome) {
+    case Transport::Outcome::kWantsRead:
+      wait_readable();
+      return true;
+    case Transport::Outcome::kWantsWrite:
+      wait_writable();
+      return true;
+    case Transport::Outcome::kDone:
+    case Transport::Outcome::kEnd:
+    case Transport::Outcome::kFailed:
+      return false;
+  }
+  return false;
+}
 
 void Connection::wait_readable() {
   if (is_wait_pending_) return;
   is_wait_pending_ = true;
-  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](error_code) {
+  transport_.socket().async_wait(tcp::socket::wait_read, [self = shared_from_this()](error_code) {
     self->is_wait_pending_ = false;
     self->on_readable();
   });
@@ -118,14 +172,19 @@ void Connection::wait_readable() {
 
 void Connection::on_readable() {
   switch (phase_) {
+    case Phase::kHandshake:
+      return shake_hands();
     case Phase::kLingering:
       return discard();
+    case Phase::kWriting:
+      // TLS may have to hear something before it can go on writing.
+      if (transport_.is_tls()) flush();
+      return;
     case Phase::kIdle:
     case Phase::kHeader:
     case Phase::kBody:
       break;
     case Phase::kHandling:
-    case Phase::kWriting:
     case Phase::kClosed:
       return;  // read when its turn comes
   }
@@ -144,13 +203,13 @@ void Connection::on_readable() {
 }
 
 std::string_view Connection::receive() {
-  error_code ec;
   const std::span<char> buffer = worker_.buffer();
-  const std::size_t size = socket_.receive(asio::buffer(buffer.data(), buffer.size()), 0, ec);
-  if (!ec) return {buffer.data(), size};
-  if (ec == asio::error::would_block) {
-    wait_readable();
-  } else if (ec == asio::error::eof) {
+  const auto [outcome, size] =
+      phase_ == Phase::kLingering ? transport_.receive_raw(buffer) : transport_.receive(buffer);
+  if (outcome == Transport::Outcome::kDone) [[likely]]
+    return {buffer.data(), size};
+  if (wait_for(outcome)) return {};
+  if (outcome == Transport::Outcome::kEnd) {
     on_end_of_stream();
   } else {
     close();
@@ -194,9 +253,7 @@ void Connection::await_bytes(std::string_view rest) {
 }
 
 bool Connection::send_continue() {
-  error_code ec;
-  const std::size_t sent = socket_.send(asio::buffer(kContinue), 0, ec);
-  if (sent == kContinue.size()) return true;
+  if (transport_.send(kContinue).outcome == Transport::Outcome::kDone) return true;
   // No room for 25 bytes: the peer does not read, so there is no use in an answer either.
   reset();
   return false;
@@ -269,12 +326,12 @@ Connection::Dispatched Connection::reply(const HttpResponse& response, bool has_
   }
   if (!unsent_.empty()) {
     enter(Phase::kWriting);
-    wait_writable();
     return Dispatched::kPaused;
   }
   failpoint("replied");
   if (after_reply_ == Persistence::kKeepAlive) return Dispatched::kAnswered;
-  if (has_rest) {
+  // The peer of a TLS connection may have said goodbye, which is unread.
+  if (has_rest || transport_.is_tls()) {
     linger();
   } else {
     close();
@@ -292,13 +349,13 @@ void Connection::refuse(Refusal refusal) {
   if (!send(worker_.replies().bytes({refusal_code(refusal), {}, {}, {}}, form))) return;
   if (unsent_.empty()) return linger();
   enter(Phase::kWriting);
-  wait_writable();
 }
 
 bool Connection::send(std::string_view bytes) {
-  error_code ec;
-  const std::size_t sent = socket_.send(asio::buffer(bytes), 0, ec);
-  if (ec && ec != asio::error::would_block) {
+  const auto [outcome, sent] = transport_.send(bytes);
+  if (outcome == Transport::Outcome::kDone) [[likely]]
+    return true;
+  if (!wait_for(outcome)) {
     close();
     return false;
   }
@@ -307,17 +364,27 @@ bool Connection::send(std::string_view bytes) {
 }
 
 void Connection::wait_writable() {
-  socket_.async_wait(tcp::socket::wait_write,
-                     [self = shared_from_this()](error_code) { self->on_writable(); });
+  if (is_write_wait_pending_) return;
+  is_write_wait_pending_ = true;
+  transport_.socket().async_wait(tcp::socket::wait_write, [self = shared_from_this()](error_code) {
+    self->is_write_wait_pending_ = false;
+    self->on_writable();
+  });
 }
 
 void Connection::on_writable() {
-  if (phase_ != Phase::kWriting) return;
-  error_code ec;
-  const std::size_t sent = socket_.send(asio::buffer(unsent_), 0, ec);
-  if (ec && ec != asio::error::would_block) return close();
+  if (phase_ == Phase::kWriting) return flush();
+  // TLS may have to say something before it can go on reading.
+  if (transport_.is_tls()) on_readable();
+}
+
+void Connection::flush() {
+  const auto [outcome, sent] = transport_.send(unsent_);
   unsent_.erase(0, sent);
-  if (!unsent_.empty()) return wait_writable();
+  if (outcome != Transport::Outcome::kDone) {
+    if (!wait_for(outcome)) close();
+    return;
+  }
   unsent_ = {};
   if (after_reply_ == Persistence::kClose) return linger();
   resume();
@@ -326,9 +393,7 @@ void Connection::on_writable() {
 // Ending --------------------------------------------------------------------------------------
 
 void Connection::linger() {
-  error_code ec;
-  socket_.shutdown(tcp::socket::shutdown_send, ec);
-  if (ec) return close();
+  if (!transport_.finish_sending()) return close();
   enter(Phase::kLingering);
   discard();
 }
@@ -346,14 +411,12 @@ void Connection::close() {
   if (phase_ == Phase::kClosed) return;
   enter(Phase::kClosed);
   slot_->forget_connection();
-  error_code ignored;
-  socket_.close(ignored);
+  transport_.close();
   worker_.remove(*this);
 }
 
 void Connection::reset() {
-  error_code ignored;
-  socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+  transport_.reset();
   close();
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -9,15 +8,12 @@
 #include <string_view>
 
 #include "http/reply_slot.h"
+#include "http/transport.h"
 #include "http/wire.h"
 
 namespace postern::http {
 
 class Worker;
-
-/// A socket without the type-erased executor, which costs an indirect call for each operation.
-using Socket =
-    boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
 
 /// One connection: reads a request, has it handled, writes the answer, and begins again.
 ///
@@ -47,6 +43,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   enum class Phase : unsigned char {
+    kHandshake,  ///< TLS is not up yet
     kIdle,       ///< between requests
     kHeader,     ///< part of a header has arrived
     kBody,       ///< the header has, the body has not
@@ -57,10 +54,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   };
   enum class Dispatched : unsigned char { kAnswered, kPaused };
 
+  void shake_hands();
+  void on_handshake_failed(const char* why);
+
   void wait_readable();
   void on_readable();
   void wait_writable();
   void on_writable();
+  void flush();
+  /// Waits for what the transport wants; false where it is past waiting for.
+  [[nodiscard]] bool wait_for(Transport::Outcome outcome);
   /// Reads into the worker's buffer; empty where there is nothing to go on with.
   [[nodiscard]] std::string_view receive();
   void on_end_of_stream();
@@ -86,7 +89,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void enter(Phase phase);
 
   Worker& worker_;
-  Socket socket_;
+  Transport transport_;
   const boost::asio::ip::address peer_;
   const std::string peer_text_;
   const std::shared_ptr<ReplySlot> slot_;
@@ -100,6 +103,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Phase phase_ = Phase::kIdle;
   Persistence after_reply_ = Persistence::kKeepAlive;
   bool is_wait_pending_ = false;
+  bool is_write_wait_pending_ = false;
   bool is_continue_sent_ = false;
 };
 

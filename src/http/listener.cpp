@@ -59,6 +59,13 @@ void Listener::log_refused() {
   for (std::size_t i = 0; i < kRefusalCount; ++i) {
     const std::int64_t count = refused_[i].unlogged.exchange(0, std::memory_order_relaxed);
     if (count == 0) continue;
+    if (static_cast<Refusal>(i) == Refusal::kTlsHandshake) {
+      log_.warning("http_refused", {{"listener", options_.name},
+                                    {"reason", refusal_name(Refusal::kTlsHandshake)},
+                                    {"count", count},
+                                    {"last", handshake_failure_.load(std::memory_order_relaxed)}});
+      continue;
+    }
     log_.warning("http_refused", {{"listener", options_.name},
                                   {"reason", refusal_name(static_cast<Refusal>(i))},
                                   {"count", count}});

@@ -32,6 +32,11 @@ class Listener {
     refused_[static_cast<std::size_t>(refusal)].counter->add();
     refused_[static_cast<std::size_t>(refusal)].unlogged.fetch_add(1, std::memory_order_relaxed);
   }
+  /// @param why  lives for ever; the next line of `log_refused` gives the last one as an example
+  void count_handshake_failed(const char* why) {
+    handshake_failure_.store(why, std::memory_order_relaxed);
+    count_refused(Refusal::kTlsHandshake);
+  }
   void count_reply(unsigned code) { replies_[code / 100 % replies_.size()]->add(); }
 
   /// One line for each reason since the last call: however much is refused, what is logged does not
@@ -61,6 +66,7 @@ class Listener {
   const std::shared_ptr<std::atomic<std::size_t>> in_flight_;
 
   std::array<Refused, kRefusalCount> refused_;
+  std::atomic<const char*> handshake_failure_ = "";
   std::atomic<std::size_t> connections_ = 0;
 
   std::mutex mutex_;

@@ -22,9 +22,10 @@ enum class Refusal : unsigned char {
   kConnectionsPerPeer,  ///< closed at once
   kDescriptors,         ///< left waiting: the process is out of file descriptors
   kWriteTimeout,        ///< reset: the peer does not read its answer
+  kTlsHandshake,        ///< TLS's own alert: no common version, no certificate, not TLS at all
 };
 
-inline constexpr std::size_t kRefusalCount = static_cast<std::size_t>(Refusal::kWriteTimeout) + 1;
+inline constexpr std::size_t kRefusalCount = static_cast<std::size_t>(Refusal::kTlsHandshake) + 1;
 
 /// The label of `http_refused_total` and of log lines.
 [[nodiscard]] constexpr std::string_view refusal_name(Refusal refusal) {
@@ -55,6 +56,8 @@ inline constexpr std::size_t kRefusalCount = static_cast<std::size_t>(Refusal::k
       return "descriptors";
     case Refusal::kWriteTimeout:
       return "write_timeout";
+    case Refusal::kTlsHandshake:
+      return "tls_handshake";
   }
   return "unknown";
 }
@@ -82,6 +85,7 @@ inline constexpr std::size_t kRefusalCount = static_cast<std::size_t>(Refusal::k
     case Refusal::kConnectionsPerPeer:
     case Refusal::kDescriptors:
     case Refusal::kWriteTimeout:
+    case Refusal::kTlsHandshake:
       return 0;
   }
   return 0;

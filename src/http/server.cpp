@@ -48,7 +48,8 @@ class Server::Impl {
     listener_.log().info("http_listening", {{"listener", options.name},
                                             {"address", options.address.host},
                                             {"port", port()},
-                                            {"threads", options.threads}});
+                                            {"threads", options.threads},
+                                            {"tls", options.tls != nullptr}});
     return {};
   }
 

@@ -25,11 +25,14 @@ struct Limits {
   std::size_t connections_per_peer_max = 0;
   std::size_t requests_in_flight_max = 8192;  ///< above: 503
   // Deadlines are looked at four times a second, so each may be half a second late.
-  std::chrono::milliseconds header_timeout{10'000};  ///< first byte to end of header
-  std::chrono::milliseconds body_timeout{15'000};    ///< end of header to end of body
-  std::chrono::milliseconds idle_timeout{60'000};    ///< between requests of one connection
+  /// First byte to end of header; with TLS also from the connection to the end of its handshake.
+  std::chrono::milliseconds header_timeout{10'000};
+  std::chrono::milliseconds body_timeout{15'000};  ///< end of header to end of body
+  std::chrono::milliseconds idle_timeout{60'000};  ///< between requests of one connection
   std::chrono::milliseconds write_timeout{10'000};
 };
+
+class TlsServerContext;
 
 struct ListenAddress {
   std::string host;        ///< numeric IPv4 or IPv6
@@ -39,8 +42,8 @@ struct ListenAddress {
 /// "127.0.0.1:8080", "[::1]:0". @errors address_malformed
 [[nodiscard]] Result<ListenAddress> parse_listen_address(std::string_view text);
 
-/// An HTTP/1.1 listener on threads of its own, each with its own io_context and its own socket
-/// (SO_REUSEPORT); a connection stays on the thread that accepted it.
+/// An HTTP/1.1 listener, in plain text or under TLS, on threads of its own, each with its own
+/// io_context and its own socket (SO_REUSEPORT); a connection stays on the thread that accepted it.
 ///
 /// One request of a connection is handled at a time; the handler's answer may come from any thread.
 /// Framing is strict: a request with both Content-Length and Transfer-Encoding, several or listed
@@ -60,6 +63,7 @@ class Server {
     ListenAddress address;
     Limits limits;
     unsigned threads = 1;
+    std::shared_ptr<const TlsServerContext> tls = nullptr;  ///< nullptr: plain text
   };
   /// Binds and starts. @errors address_in_use, address_not_available (with what to do next)
   [[nodiscard]] static Result<std::unique_ptr<Server>> start(Options options, HttpHandler& handler,

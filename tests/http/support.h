@@ -136,6 +136,12 @@ class RawClient {
   [[nodiscard]] bool is_closed_by_server(Milliseconds limit = kPatience) {
     return unread_.empty() && !fill(limit) && is_ended_;
   }
+  /// Whatever arrives next; nothing where the connection ends or `limit` passes first.
+  [[nodiscard]] std::optional<std::string> read_bytes(Milliseconds limit = kPatience) {
+    if (unread_.empty() && !fill(limit)) return std::nullopt;
+    return std::exchange(unread_, {});
+  }
+  [[nodiscard]] bool is_ended() const { return is_ended_; }
   /// Whether it was ended by a reset.
   [[nodiscard]] bool is_reset() const { return is_reset_; }
   /// Whether nothing arrives, and the connection stays open, for `time`.
@@ -293,7 +299,7 @@ class RecordingLog final : public Log {
 struct TestServer {
   explicit TestServer(Limits limits = {}, unsigned threads = 1) {
     auto started =
-        Server::start({"test", {"127.0.0.1", 0}, limits, threads}, handler, log, metrics);
+        Server::start({"test", {"127.0.0.1", 0}, limits, threads, nullptr}, handler, log, metrics);
     EXPECT_TRUE(started) << started.error().detail;
     server = std::move(started).value();
   }
