@@ -106,6 +106,13 @@ std::string format_rfc3339(TimePoint time) {
   return text;
 }
 
+std::string format_china_time(TimePoint time) {
+  std::string text = format_rfc3339(time + kChinaOffset);
+  text.resize(std::string_view("yyyy-MM-dd HH:mm:ss").size());
+  text[10] = ' ';
+  return text;
+}
+
 std::optional<TimePoint> parse_rfc3339(std::string_view text) {
   FieldReader in(text);
   Civil civil;

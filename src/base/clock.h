@@ -31,6 +31,9 @@ class Timers {
 /// "2026-11-23T09:00:00.123Z"
 [[nodiscard]] std::string format_rfc3339(TimePoint time);
 
+/// "2026-11-23 17:00:00", China Standard Time.
+[[nodiscard]] std::string format_china_time(TimePoint time);
+
 /// Reads RFC 3339 with any offset ("2018-06-08T10:34:56+08:00", "...Z", optional fraction).
 /// Nothing where the text is not exactly that.
 [[nodiscard]] std::optional<TimePoint> parse_rfc3339(std::string_view text);
