@@ -3,6 +3,7 @@
 #include <map>
 #include <string>
 
+#include "base/current.h"
 #include "base/id.h"
 
 namespace postern::admin {

@@ -85,7 +85,7 @@ void show_callback(const CallbacksContext& context, const Call& call, Responder 
 
 void list_rejected(const CallbacksContext& context, const Call& call, Responder respond) {
   const std::string& account = call.captures.front();
-  if (!context.accounts.contains(account)) {
+  if (!context.accounts.get()->contains(account)) {
     return respond(error_reply(404, "account_unknown", "no account of that name"));
   }
   json::array shown;

@@ -12,7 +12,7 @@ namespace postern::admin {
 struct CallbacksContext {
   ReadWorker& reads;
   const Presenter& presenter;
-  const Accounts& accounts;
+  const Current<Accounts>& accounts;
   const ingest::RejectedRing& rejected;
 };
 

@@ -53,7 +53,8 @@ void add_endpoints(Router& router, EndpointsContext context) {
         [shared](store::Reader& reader) -> Result<HttpResponse> {
           const auto standings = shared->standings();
           json::array shown;
-          for (const EndpointInfo& endpoint : shared->endpoints) {
+          const auto endpoints = shared->endpoints.get();
+          for (const EndpointInfo& endpoint : *endpoints) {
             POSTERN_ASSIGN_OR_RETURN(const store::EndpointLoad load, reader.load_of(endpoint.name));
             const auto standing = standings.find(endpoint.name.text());
             shown.push_back(

@@ -8,6 +8,7 @@
 #include "admin/present.h"
 #include "admin/read_worker.h"
 #include "admin/router.h"
+#include "base/current.h"
 #include "base/id.h"
 #include "delivery/dispatcher.h"
 
@@ -30,7 +31,7 @@ using StandingsProbe = std::function<Standings()>;
 /// What showing endpoints works with; the references outlive the router.
 struct EndpointsContext {
   ReadWorker& reads;
-  std::vector<EndpointInfo> endpoints;
+  const Current<std::vector<EndpointInfo>>& endpoints;
   StandingsProbe standings;
 };
 

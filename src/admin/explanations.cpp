@@ -53,7 +53,7 @@ void explain_callback(const ExplanationsContext& context, const Call& call, Resp
                                   .headers = Headers::from_block(row->headers),
                                   .body = row->body,
                                   .peer = row->peer};
-        return answer(context.channels,
+        return answer(*context.channels.get(),
                       {.account = row->account.text(),
                        .request = request,
                        .received_at = row->received_at,
@@ -74,7 +74,7 @@ void explain_rejected(const ExplanationsContext& context, const Call& call, Resp
   }
   context.reads.run(
       [context, found = std::move(*found)](store::Reader& /*unused*/) -> Result<HttpResponse> {
-        return answer(context.channels,
+        return answer(*context.channels.get(),
                       {.account = found.account,
                        .request = found.rejected.request,
                        .received_at = found.rejected.received_at,

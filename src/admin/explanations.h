@@ -12,6 +12,7 @@
 #include "admin/read_worker.h"
 #include "admin/router.h"
 #include "base/clock.h"
+#include "base/current.h"
 #include "channel/channel.h"
 #include "ingest/rejected_ring.h"
 
@@ -37,7 +38,7 @@ struct Asked {
 struct ExplanationsContext {
   ReadWorker& reads;
   const Presenter& presenter;
-  const Channels& channels;
+  const Current<Channels>& channels;
   const Clock& clock;
   const ingest::RejectedRing& rejected;
 };

@@ -38,7 +38,8 @@ void register_order(const OrdersContext& context, const Call& call, Responder re
   if (!channel::check_content_type(call.request.headers, {"application/json"})) {
     return respond(error_reply(415, "content_type_wrong", "send Content-Type: application/json"));
   }
-  Result<ledger::Registering> order = parse_order_request(call.request.body, context.accounts);
+  Result<ledger::Registering> order =
+      parse_order_request(call.request.body, *context.accounts.get());
   if (!order) return respond(error_reply(order.error()));
   const core::OrderKey key = order->key;
   context.ledger.register_order(

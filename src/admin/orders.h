@@ -15,7 +15,7 @@ struct OrdersContext {
   ledger::Ledger& ledger;
   ReadWorker& reads;
   const Presenter& presenter;
-  const Accounts& accounts;
+  const Current<Accounts>& accounts;
 };
 
 /// POST /v1/orders: registers an order (see order_request.h). 201 when it is new, 200 when it was

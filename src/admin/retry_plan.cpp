@@ -120,7 +120,7 @@ Result<std::string> PlanSeal::mac(std::string_view text, const Presenter& presen
   // The key serves as the bearer key too; the prefix keeps the two uses apart.
   POSTERN_ASSIGN_OR_RETURN(
       const std::string mac,
-      crypto::hmac(crypto::DigestAlgorithm::kSha256, key_,
+      crypto::hmac(crypto::DigestAlgorithm::kSha256, *key_.get(),
                    "postern retry plan\n" + presenter.tag() + "\n" + std::string(text)));
   return crypto::base64_encode(mac);
 }

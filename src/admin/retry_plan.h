@@ -7,6 +7,7 @@
 
 #include "admin/present.h"
 #include "base/clock.h"
+#include "base/current.h"
 #include "base/result.h"
 #include "base/secret.h"
 #include "store/store.h"
@@ -45,6 +46,9 @@ class PlanSeal {
  public:
   explicit PlanSeal(Secret key) : key_(std::move(key)) {}
 
+  /// Another key: plans made under the old one hold no more. @thread any
+  void set_key(Secret key) { key_.set(std::move(key)); }
+
   [[nodiscard]] Result<std::string> seal(const RetryPlan& plan, const Presenter& presenter) const;
   /// @errors kRejected plan_malformed, plan_expired
   [[nodiscard]] Result<RetryPlan> open(std::string_view token, const Presenter& presenter,
@@ -53,7 +57,7 @@ class PlanSeal {
  private:
   [[nodiscard]] Result<std::string> mac(std::string_view text, const Presenter& presenter) const;
 
-  const Secret key_;
+  Current<Secret> key_;
 };
 
 }  // namespace postern::admin

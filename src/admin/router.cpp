@@ -51,6 +51,10 @@ using Segments = std::vector<std::string>;
   return crypto::digest(crypto::DigestAlgorithm::kSha256, key);
 }
 
+[[nodiscard]] std::string key_digest(const Secret& key) {
+  return key.empty() ? std::string() : digest_of(key.reveal());
+}
+
 void forbid_browsers_to_misread(HttpResponse& response) {
   response.headers.emplace_back("Cache-Control", "no-store");
   response.headers.emplace_back("Content-Security-Policy",
@@ -111,12 +115,16 @@ std::optional<std::string_view> Query::find(std::string_view name) const {
 }
 
 Router::Router(const Secret& key, Metrics& metrics)
-    : key_digest_(key.empty() ? std::string() : digest_of(key.reveal())),
+    : key_digest_(key_digest(key)),
       metrics_(metrics),
       unauthorized_(metrics.counter("postern_admin_unauthorized_total",
                                     "Requests of the API without the right key.")) {}
 
 Router::~Router() = default;
+
+void Router::set_key(const Secret& key) {
+  key_digest_.set(key_digest(key));
+}
 
 void Router::add(std::string_view method, std::string_view pattern, Handler handler) {
   auto route =
@@ -133,9 +141,11 @@ void Router::add(std::string_view method, std::string_view pattern, Handler hand
 bool Router::has_key(const HttpRequest& request) const {
   constexpr std::string_view kScheme = "Bearer ";
   const std::optional<std::string_view> header = request.headers.only("Authorization");
-  if (key_digest_.empty() || !header || !header->starts_with(kScheme)) return false;
+  if (!header || !header->starts_with(kScheme)) return false;
+  const std::shared_ptr<const std::string> wanted = key_digest_.get();
+  if (wanted->empty()) return false;
   // Digests are of one length, so that not even the key's length can be timed.
-  return crypto::equal_constant_time(digest_of(header->substr(kScheme.size())), key_digest_);
+  return crypto::equal_constant_time(digest_of(header->substr(kScheme.size())), *wanted);
 }
 
 Responder Router::finished(const Route* route, Responder respond) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/current.h"
 #include "base/message.h"
 #include "base/metrics.h"
 #include "base/result.h"
@@ -56,6 +57,9 @@ class Router final : public HttpHandler {
   Router(const Secret& key, Metrics& metrics);
   ~Router() override;
 
+  /// Another key, for requests from now on. @thread any
+  void set_key(const Secret& key);
+
   /// @param pattern  such as "/v1/orders/{}"
   void add(std::string_view method, std::string_view pattern, Handler handler);
 
@@ -68,7 +72,7 @@ class Router final : public HttpHandler {
   [[nodiscard]] bool has_key(const HttpRequest& request) const;
   [[nodiscard]] static Responder finished(const Route* route, Responder respond);
 
-  std::string key_digest_;
+  Current<std::string> key_digest_;  ///< empty: there is no key, and none is right
   Metrics& metrics_;
   Counter& unauthorized_;
   std::vector<std::unique_ptr<Route>> routes_;

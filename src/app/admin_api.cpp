@@ -14,6 +14,7 @@ namespace postern::app {
 AdminApi::AdminApi(Parts parts)
     : accounts_(std::move(parts.accounts)),
       channels_(std::move(parts.channels)),
+      endpoints_(std::move(parts.endpoints)),
       presenter_(parts.store.tag()),
       seal_(parts.key),
       router_(parts.key, parts.metrics),
@@ -38,9 +39,8 @@ AdminApi::AdminApi(Parts parts)
                                     .clock = parts.clock,
                                     .rejected = parts.rejected});
   admin::add_incidents(router_, reads_, presenter_);
-  admin::add_endpoints(router_, {.reads = reads_,
-                                 .endpoints = std::move(parts.endpoints),
-                                 .standings = std::move(parts.standings)});
+  admin::add_endpoints(
+      router_, {.reads = reads_, .endpoints = endpoints_, .standings = std::move(parts.standings)});
   admin::add_applied(router_,
                      {.store = parts.store, .clock = parts.clock, .presenter = presenter_});
   admin::add_audit(router_, reads_, presenter_);
@@ -51,7 +51,17 @@ AdminApi::AdminApi(Parts parts)
                                             .wake = std::move(parts.wake)};
   admin::add_deliveries(router_, deliveries);
   admin::add_bulk_retry(router_, deliveries, seal_);
+  if (parts.reload) admin::add_configuration(router_, std::move(parts.reload));
   feed_.add_to(router_);
+}
+
+void AdminApi::configure(admin::Accounts accounts, admin::Channels channels,
+                         std::vector<admin::EndpointInfo> endpoints, const Secret& key) {
+  accounts_.set(std::move(accounts));
+  channels_.set(std::move(channels));
+  endpoints_.set(std::move(endpoints));
+  seal_.set_key(key);
+  router_.set_key(key);
 }
 
 }  // namespace postern::app

@@ -2,8 +2,10 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "admin/accounts.h"
+#include "admin/configuration.h"
 #include "admin/endpoints.h"
 #include "admin/event_feed.h"
 #include "admin/explanations.h"
@@ -13,6 +15,7 @@
 #include "admin/retry_plan.h"
 #include "admin/router.h"
 #include "base/clock.h"
+#include "base/current.h"
 #include "base/metrics.h"
 #include "base/secret.h"
 #include "ingest/rejected_ring.h"
@@ -43,6 +46,7 @@ class AdminApi {
     Metrics& metrics;
     admin::ReadinessProbe readiness;
     std::function<std::string()> exposition;
+    admin::Reload reload = nullptr;  ///< null: there is no daemon to reload
   };
 
   explicit AdminApi(Parts parts);
@@ -52,6 +56,9 @@ class AdminApi {
   ~AdminApi() { stop_reading(); }
 
   [[nodiscard]] HttpHandler& handler() { return router_; }
+  /// What is configured, from now on. A request works with what it met.
+  void configure(admin::Accounts accounts, admin::Channels channels,
+                 std::vector<admin::EndpointInfo> endpoints, const Secret& key);
   /// Something was committed that may have brought events. Never blocks.
   void written() { feed_.written(); }
   /// Answers who waits for events, so that listeners can drain.
@@ -60,10 +67,11 @@ class AdminApi {
   void stop_reading() { reads_.stop(); }
 
  private:
-  const admin::Accounts accounts_;
-  const admin::Channels channels_;
+  Current<admin::Accounts> accounts_;
+  Current<admin::Channels> channels_;
+  Current<std::vector<admin::EndpointInfo>> endpoints_;
   const admin::Presenter presenter_;
-  const admin::PlanSeal seal_;
+  admin::PlanSeal seal_;
   admin::Router router_;
   admin::ReadWorker reads_;
   admin::EventFeed feed_;

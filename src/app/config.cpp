@@ -331,10 +331,15 @@ const AccountConfig* Config::find_account(std::string_view name) const {
 }
 
 Result<Config> parse_config(std::string_view text, const std::filesystem::path& path) {
-  const ConfigFile file{.name = path.filename().string(), .folder = path.parent_path()};
+  ConfigNotes notes;
+  const ConfigFile file{
+      .name = path.filename().string(), .folder = path.parent_path(), .notes = &notes};
   try {
     const toml::table root = toml::parse(text, path.string());
-    return FileReader(file, root).read();
+    POSTERN_ASSIGN_OR_RETURN(Config config, FileReader(file, root).read());
+    config.file = file.name;
+    config.notes = std::move(notes);
+    return config;
   } catch (const toml::parse_error& error) {
     // The description names what was expected, and at most one character of what was found.
     return fault("config_malformed", at(file, error.source().begin.line,

@@ -9,6 +9,7 @@
 #include "admin/accounts.h"
 #include "admin/endpoints.h"
 #include "admin/explanations.h"
+#include "app/config_section.h"
 #include "app/endpoint_config.h"
 #include "app/key_summary.h"
 #include "app/store_config.h"
@@ -55,6 +56,8 @@ struct Config {
   std::vector<MerchantName> merchants;  ///< those declared, and "default"
   std::vector<AccountConfig> accounts;  ///< by name, at least one
   std::vector<EndpointConfig> endpoints;
+  std::string file;   ///< its name, for messages
+  ConfigNotes notes;  ///< what it was read as
 
   [[nodiscard]] ledger::Policy policy() const;
   [[nodiscard]] admin::Accounts account_infos() const;

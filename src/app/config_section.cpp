@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <sstream>
+
 #include "app/secret_source.h"
+#include "crypto/digest.h"
 
 namespace postern::app {
 namespace {
@@ -18,7 +21,20 @@ std::string at(const ConfigFile& file, toml::source_index line, std::string_view
 
 const toml::node* Section::ask(std::string_view key) {
   asked_.emplace(key);
-  return table_ == nullptr ? nullptr : table_->get(key);
+  const toml::node* node = table_ == nullptr ? nullptr : table_->get(key);
+  if (node == nullptr || file_.notes == nullptr) return node;
+  SectionNotes& notes = (*file_.notes)[title_];
+  notes.line = table_->source().begin.line;
+  std::ostringstream text;
+  text << toml::toml_formatter(*node);
+  notes.settings[std::string(key)] = {.value = text.str(), .line = node->source().begin.line};
+  return node;
+}
+
+void Section::note_content(std::string_view key, std::string_view content) const {
+  if (file_.notes == nullptr) return;
+  (*file_.notes)[title_].settings[std::string(key)].value +=
+      crypto::digest(crypto::DigestAlgorithm::kSha256, content);
 }
 
 Error Section::wrong(std::string_view key, std::string_view what_to_do) const {
@@ -96,6 +112,7 @@ Result<bool> Section::flag(std::string_view key) {
 Result<Secret> Section::read(std::string_view key, const std::string& source) const {
   Result<Secret> secret = read_secret(source, file_.folder);
   if (!secret) return std::unexpected(wrong(key, secret.error().detail));
+  note_content(key, secret->reveal());
   return secret;
 }
 

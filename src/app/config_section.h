@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -16,10 +18,24 @@
 
 namespace postern::app {
 
+/// What a section was read as, so that another reading can be compared with it.
+struct SectionNotes {
+  struct Setting {
+    /// As TOML, with a digest of what each secret and file it names held. Never shown.
+    std::string value;
+    toml::source_index line = 0;
+  };
+  toml::source_index line = 0;
+  std::map<std::string, Setting, std::less<>> settings;
+};
+/// By title, such as "account.alipay".
+using ConfigNotes = std::map<std::string, SectionNotes, std::less<>>;
+
 /// The file being read: its name for messages, and the folder that relative paths start from.
 struct ConfigFile {
   std::string name;
   std::filesystem::path folder;
+  ConfigNotes* notes = nullptr;  ///< where sections write what they are asked for; nullptr: nowhere
 };
 
 /// One table of the configuration, such as [account.alipay].
@@ -50,6 +66,10 @@ class Section {
   /// A list of "name=env:..." or "name=file:...".
   [[nodiscard]] Result<std::vector<std::pair<std::string, Secret>>> named_secrets(
       std::string_view key);
+
+  /// Notes that the value of `key` stands for `content`, such as a file's: where that differs, so
+  /// does the setting.
+  void note_content(std::string_view key, std::string_view content) const;
 
   /// An error about the value of `key`, at its line.
   [[nodiscard]] Error wrong(std::string_view key, std::string_view what_to_do) const;

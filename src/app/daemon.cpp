@@ -12,6 +12,8 @@ constexpr std::chrono::milliseconds kFailedDrainLimit{300};
 /// Nobody tells this node what another one has committed.
 constexpr std::chrono::milliseconds kLookForOthers{500};
 
+constexpr std::string_view kReloadsHelp = "Reloads of the configuration, by what came of them.";
+
 [[nodiscard]] http::Limits admin_limits() {
   http::Limits limits;
   limits.body_bytes_max = 64 * 1024;
@@ -24,10 +26,20 @@ constexpr std::chrono::milliseconds kLookForOthers{500};
 
 Daemon::Daemon(Config config, Options options, World world)
     : config_(std::move(config)),
+      callback_listen_(config_.server.listen),
+      admin_listen_(config_.admin.listen),
       options_(options),
       world_(std::move(world)),
       log_lines_dropped_(world_.metrics.gauge("postern_log_lines_dropped",
-                                              "Log lines dropped since the start.", {})) {}
+                                              "Log lines dropped since the start.", {})),
+      reloads_done_(world_.metrics.counter("postern_configuration_reloads_total", kReloadsHelp,
+                                           {{"result", "reloaded"}})),
+      reloads_refused_(world_.metrics.counter("postern_configuration_reloads_total", kReloadsHelp,
+                                              {{"result", "refused"}})),
+      loaded_at_(world_.metrics.gauge("postern_configuration_loaded_at_seconds",
+                                      "When the configuration in force was loaded.", {})) {
+  loaded_at_.set(std::chrono::duration<double>(world_.clock.now().time_since_epoch()).count());
+}
 
 Result<std::unique_ptr<Daemon>> Daemon::start(Config config, Options options, World world) {
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), options, std::move(world)));
@@ -50,21 +62,25 @@ Result<void> Daemon::start_parts() {
   const admin::Accounts infos = config_.account_infos();
   ingest_ = std::make_unique<ingest::Ingest>(config_.channels(), *ledger_, world.clock, world.log,
                                              world.metrics);
-  admin_api_ = std::make_unique<AdminApi>(
-      AdminApi::Parts{.store = *store_,
-                      .ledger = *ledger_,
-                      .clock = shared_clock(),
-                      .timers = *timers_,
-                      .wake = [this] { dispatcher_->wake(); },
-                      .rejected = ingest_->rejected(),
-                      .accounts = infos,
-                      .channels = config_.channels(),
-                      .endpoints = config_.endpoint_infos(),
-                      .standings = [this] { return dispatcher_->standings(); },
-                      .key = config_.admin.api_key,
-                      .metrics = world.metrics,
-                      .readiness = [this] { return readiness(); },
-                      .exposition = [this] { return exposition(); }});
+  admin_api_ = std::make_unique<AdminApi>(AdminApi::Parts{
+      .store = *store_,
+      .ledger = *ledger_,
+      .clock = shared_clock(),
+      .timers = *timers_,
+      .wake = [this] { dispatcher_->wake(); },
+      .rejected = ingest_->rejected(),
+      .accounts = infos,
+      .channels = config_.channels(),
+      .endpoints = config_.endpoint_infos(),
+      .standings = [this] { return dispatcher_->standings(); },
+      .key = config_.admin.api_key,
+      .metrics = world.metrics,
+      .readiness = [this] { return readiness(); },
+      .exposition = [this] { return exposition(); },
+      .reload = [this](store::Actor by,
+                       ReloadWorker::Done done) { reload(std::move(by), std::move(done)); }});
+  reload_worker_ = std::make_unique<ReloadWorker>(
+      [this](const store::Actor& by, ReloadWorker::Done done) { reload_now(by, std::move(done)); });
   POSTERN_RETURN_IF_ERROR(start_admin());
   for (const http::ListenAddress& address : config_.server.listen) {
     POSTERN_ASSIGN_OR_RETURN(auto server, http::Server::start({.name = "callback",
@@ -76,6 +92,10 @@ Result<void> Daemon::start_parts() {
   }
   dispatcher_->wake();
   if (store_->clock() != nullptr) look_for_others();
+  // What an earlier run refused is in force now, or mended.
+  ledger_->resolve(core::IncidentKind::kConfigurationRefused, kConfigurationSubject,
+                   [](const Result<void>& /*the next reload resolves it as well*/) {});
+  is_started_ = true;
   world.log.info("daemon_ready", {{"accounts", config_.accounts.size()},
                                   {"endpoints", config_.endpoints.size()},
                                   {"store", store_->tag()}});
@@ -139,21 +159,27 @@ admin::Readiness Daemon::readiness() const {
 Result<void> Daemon::make_dispatcher() {
   timers_ = std::make_unique<ThreadTimers>(world_.clock);
   client_thread_ = std::make_unique<http::ClientThread>(world_.log);
-  const SinkWorld sink_world{*client_thread_, world_.clock, world_.random, world_.log};
   std::vector<delivery::EndpointOptions> endpoints;
   for (const EndpointConfig& endpoint : config_.endpoints) {
     if (endpoint.sending == EndpointConfig::Sending::kPaused) continue;
-    POSTERN_ASSIGN_OR_RETURN(std::unique_ptr<delivery::Sink> sink, make_sink(endpoint, sink_world));
-    endpoints.push_back({.name = endpoint.name,
-                         .sink = std::move(sink),
-                         .concurrency = endpoint.concurrency,
-                         .schedule = {}});
+    POSTERN_ASSIGN_OR_RETURN(delivery::EndpointOptions made, make_endpoint(endpoint));
+    endpoints.push_back(std::move(made));
   }
   dispatcher_ = std::make_unique<delivery::Dispatcher>(
       std::move(endpoints), delivery::DispatcherOptions{},
       delivery::Dispatcher::World{*store_, shared_clock(), *timers_, world_.random, world_.log,
                                   world_.metrics});
   return {};
+}
+
+Result<delivery::EndpointOptions> Daemon::make_endpoint(const EndpointConfig& endpoint) {
+  POSTERN_ASSIGN_OR_RETURN(
+      std::unique_ptr<delivery::Sink> sink,
+      make_sink(endpoint, SinkWorld{*client_thread_, world_.clock, world_.random, world_.log}));
+  return delivery::EndpointOptions{.name = endpoint.name,
+                                   .sink = std::move(sink),
+                                   .concurrency = endpoint.concurrency,
+                                   .schedule = {}};
 }
 
 Result<void> Daemon::start_admin() {
@@ -168,6 +194,7 @@ Result<void> Daemon::start_admin() {
 Daemon::~Daemon() {
   // Listeners that never stopped were never waited for: a start that failed half-way, or a test.
   if (readiness_ == admin::Readiness::kReady) stop(options_.drain_limit);
+  reload_worker_.reset();
   callback_servers_.clear();
   admin_server_.reset();
   if (admin_api_) admin_api_->stop_reading();
@@ -177,14 +204,14 @@ Daemon::~Daemon() {
 }
 
 std::vector<http::ListenAddress> Daemon::callback_addresses() const {
-  std::vector<http::ListenAddress> addresses = config_.server.listen;
+  std::vector<http::ListenAddress> addresses = callback_listen_;
   for (std::size_t i = 0; i < addresses.size(); ++i)
     addresses[i].port = callback_servers_[i]->port();
   return addresses;
 }
 
 http::ListenAddress Daemon::admin_address() const {
-  return {.host = config_.admin.listen.host, .port = admin_server_->port()};
+  return {.host = admin_listen_.host, .port = admin_server_->port()};
 }
 
 void Daemon::fail(const Error& error) {
@@ -193,8 +220,13 @@ void Daemon::fail(const Error& error) {
   wake_up_.set();
 }
 
-Daemon::End Daemon::wait(int stop_descriptor) {
-  wake_up_.wait(stop_descriptor);
+Daemon::End Daemon::wait(int stop_descriptor, const ReloadSignal* reload_signal) {
+  const int reload_descriptor = reload_signal == nullptr ? -1 : reload_signal->descriptor();
+  while (wake_up_.wait(stop_descriptor, reload_descriptor) == WakeUp::Woken::kSecond) {
+    if (!reload_signal->take()) continue;
+    reload({.name = "a SIGHUP on this machine", .peer = {}},
+           [](const Result<admin::ConfigurationChange>& /*told by the log*/) {});
+  }
   if (readiness_ == admin::Readiness::kStoreFailed) {
     stop(kFailedDrainLimit);
     return End::kStoreFailed;

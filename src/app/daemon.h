@@ -11,6 +11,7 @@
 #include "app/config.h"
 #include "app/disk_watermark.h"
 #include "app/prometheus_metrics.h"
+#include "app/reload_worker.h"
 #include "app/wake_up.h"
 #include "base/clock.h"
 #include "base/disk_space.h"
@@ -49,6 +50,10 @@ class Daemon {
     std::function<std::uint64_t()> log_lines_dropped = [] { return std::uint64_t{0}; };
     /// Of the store's file system; nullptr: the host's.
     DiskSpace* disk_space = nullptr;
+    /// Reads the configuration again, for a reload; null: there is none to read.
+    std::function<Result<Config>()> load_config = nullptr;
+    /// What the log keeps from now on; null: it cannot be changed.
+    std::function<void(LogLevel)> set_log_level = nullptr;
   };
   enum class End : unsigned char { kStopped, kStoreFailed };
 
@@ -64,8 +69,15 @@ class Daemon {
   [[nodiscard]] http::ListenAddress admin_address() const;
 
   /// Waits until `stop` can be read (-1: never), `request_stop` was called or the storage is in
-  /// doubt; then stops listening and returns why.
-  [[nodiscard]] End wait(int stop);
+  /// doubt; then stops listening and returns why. Meanwhile reloads whenever `reload` can be read,
+  /// which is read for it (nullptr: never).
+  [[nodiscard]] End wait(int stop, const ReloadSignal* reload = nullptr);
+  /// Reads the configuration again and puts it in force, whole or not at all (docs/reload.md).
+  /// Returns at once; `done` is called, on some other thread, when it is in force.
+  /// @param by  for the audit
+  /// @errors kFault config_unreadable and the others of load_config, setting_fixed, those of the
+  ///         sinks: the old configuration is in force; kRetryable reload_busy. @thread any
+  void reload(store::Actor by, ReloadWorker::Done done);
   void request_stop() { wake_up_.set(); }
 
  private:
@@ -73,6 +85,14 @@ class Daemon {
   [[nodiscard]] Result<void> start_parts();
   [[nodiscard]] Result<void> start_admin();
   [[nodiscard]] Result<void> make_dispatcher();
+  [[nodiscard]] Result<delivery::EndpointOptions> make_endpoint(const EndpointConfig& endpoint);
+  // On the reload worker's thread.
+  void reload_now(const store::Actor& by, ReloadWorker::Done done);
+  [[nodiscard]] Result<admin::ConfigurationChange> replace_configuration();
+  void put_in_force(Config wanted, const admin::ConfigurationChange& change,
+                    std::vector<delivery::EndpointOptions> endpoints);
+  void tell_reload(const store::Actor& by, const Result<admin::ConfigurationChange>& change,
+                   ReloadWorker::Done done);
   void make_watermark();
   /// Puts intake off, or opens it again, and tells the operator.
   void on_disk(DiskWatermark::Level level);
@@ -82,13 +102,20 @@ class Daemon {
   /// What orders and deliveries go by: the clock of the store's nodes.
   [[nodiscard]] const Clock& shared_clock() const;
   void fail(const Error& error);
+  /// Of the incident that a reload was refused.
+  static constexpr const char* kConfigurationSubject = "configuration";
   void stop(std::chrono::milliseconds limit);
   [[nodiscard]] std::string exposition();
 
-  Config config_;
+  Config config_;  ///< in force; once started, the reload worker's thread only
+  const std::vector<http::ListenAddress> callback_listen_;
+  const http::ListenAddress admin_listen_;
   const Options options_;
   const World world_;
   Gauge& log_lines_dropped_;
+  Counter& reloads_done_;
+  Counter& reloads_refused_;
+  Gauge& loaded_at_;
   WakeUp wake_up_;
   std::atomic<admin::Readiness> readiness_ = admin::Readiness::kReady;
   /// What the incident of the disk says; nothing: it could not be written.
@@ -107,6 +134,8 @@ class Daemon {
   std::unique_ptr<AdminApi> admin_api_;
   std::unique_ptr<http::Server> admin_server_;
   std::vector<std::unique_ptr<http::Server>> callback_servers_;
+  std::atomic<bool> is_started_ = false;
+  std::unique_ptr<ReloadWorker> reload_worker_;  // goes first: it uses all of the above
 };
 
 }  // namespace postern::app

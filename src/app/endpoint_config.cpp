@@ -9,6 +9,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -78,7 +80,10 @@ constexpr std::int64_t kConcurrencyMax = 64;
 [[nodiscard]] Result<std::string> read_ca_file(Section& section,
                                                const std::filesystem::path& folder) {
   POSTERN_ASSIGN_OR_RETURN(const std::optional<std::string> file, section.optional_text("ca_file"));
-  return file ? (folder / *file).string() : std::string();
+  if (!file) return std::string();
+  std::ifstream in(folder / *file, std::ios::binary);
+  section.note_content("ca_file", std::string(std::istreambuf_iterator<char>(in), {}));
+  return (folder / *file).string();
 }
 
 [[nodiscard]] Result<delivery::WebhookOptions> read_webhook(Section& section,

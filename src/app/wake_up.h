@@ -14,8 +14,10 @@ class WakeUp {
 
   /// Wakes every waiter, now and from now on. Safe in a signal handler.
   void set() noexcept;
-  /// Waits until `set` was called or `other` can be read; -1 stands for no other descriptor.
-  void wait(int other) const;
+  enum class Woken : unsigned char { kFirst, kSecond };
+  /// Waits until `set` was called or `first` can be read (kFirst), or else `second` can; -1 stands
+  /// for no descriptor.
+  [[nodiscard]] Woken wait(int first, int second) const;
 
  private:
   int descriptor_;
@@ -37,6 +39,25 @@ class StopSignals {
 
  private:
   explicit StopSignals(int descriptor) : descriptor_(descriptor) {}
+  int descriptor_;
+};
+
+/// SIGHUP as a descriptor, as StopSignals.
+class ReloadSignal {
+ public:
+  /// @errors kFault signals_unavailable
+  [[nodiscard]] static Result<ReloadSignal> take_over();
+  ~ReloadSignal();
+  ReloadSignal(ReloadSignal&& other) noexcept;
+  ReloadSignal& operator=(ReloadSignal&&) = delete;
+
+  /// Can be read while a signal has come that nobody has taken. Several are one.
+  [[nodiscard]] int descriptor() const { return descriptor_; }
+  /// Whether one has come since the last call. Never blocks.
+  [[nodiscard]] bool take() const;
+
+ private:
+  explicit ReloadSignal(int descriptor) : descriptor_(descriptor) {}
   int descriptor_;
 };
 

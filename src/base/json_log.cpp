@@ -283,7 +283,7 @@ JsonLog::~JsonLog() {
 }
 
 void JsonLog::write(LogLevel level, std::string_view event, std::span<const LogField> fields) {
-  if (level < threshold_) return;
+  if (level < threshold_.load(std::memory_order_relaxed)) return;
   Line line;
   append_line(line, clock_.now(), level, event, fields);
   writer_->add({line.data(), line.size()}, level);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -42,6 +43,9 @@ class JsonLog final : public Log {
 
   void write(LogLevel level, std::string_view event, std::span<const LogField> fields) override;
 
+  /// From now on lines below `threshold` are dropped. @thread any
+  void set_threshold(LogLevel threshold) { threshold_ = threshold; }
+
   /// How many lines have been dropped since the start.
   [[nodiscard]] std::uint64_t dropped() const;
 
@@ -49,7 +53,7 @@ class JsonLog final : public Log {
   class Writer;
   JsonLog(LogLevel threshold, const Clock& clock, std::shared_ptr<Writer> writer);
 
-  const LogLevel threshold_;
+  std::atomic<LogLevel> threshold_;
   const Clock& clock_;
   const std::shared_ptr<Writer> writer_;
 };

@@ -134,18 +134,24 @@ class StoreAccess final : public AdminAccess {
 
 }  // namespace
 
-Result<std::unique_ptr<AdminAccess>> AdminAccess::open(const app::Config& config) {
+Result<std::unique_ptr<AdminAccess>> AdminAccess::open_daemon(const app::Config& config) {
   if (config.admin.listen.port != 0) {
     auto remote = std::make_unique<RemoteAccess>(config.admin);
     const Result<HttpResponse> alive = remote->send("GET", "/healthz", {});
     if (alive || alive.error().code != "connect_failed") return remote;
   }
+  return rejected("daemon_not_running",
+                  fmt::format("no daemon answers at {} port {}", config.admin.listen.host,
+                              config.admin.listen.port));
+}
+
+Result<std::unique_ptr<AdminAccess>> AdminAccess::open(const app::Config& config) {
+  Result<std::unique_ptr<AdminAccess>> daemon = open_daemon(config);
+  if (daemon) return daemon;
   if (config.store.kind == app::StoreConfig::Kind::kSqlite &&
       !std::filesystem::exists(config.store.file)) {
-    return fault("store_not_found",
-                 fmt::format("no daemon answers at {} port {}, and there is no store at {}",
-                             config.admin.listen.host, config.admin.listen.port,
-                             config.store.description()));
+    return fault("store_not_found", fmt::format("{}, and there is no store at {}",
+                                                daemon.error().detail, config.store.description()));
   }
   return StoreAccess::open(config);
 }

@@ -22,6 +22,9 @@ class AdminAccess {
   /// @errors kFault store_not_found and those of store::sqlite::open_sqlite
   [[nodiscard]] static Result<std::unique_ptr<AdminAccess>> open(const app::Config& config);
 
+  /// Asks the daemon, which must be running. @errors kRejected daemon_not_running
+  [[nodiscard]] static Result<std::unique_ptr<AdminAccess>> open_daemon(const app::Config& config);
+
   /// The object that GET `target` gives. @errors kRejected not_found, unauthorized,
   /// request_refused; kRetryable those of http::BlockingClient, store_unreadable
   [[nodiscard]] Result<boost::json::object> get(const std::string& target) {

@@ -10,6 +10,7 @@
 #include "cli/explain_command.h"
 #include "cli/migrate_command.h"
 #include "cli/orders_command.h"
+#include "cli/reload_command.h"
 #include "cli/serve_command.h"
 #include "cli/simulate_command.h"
 #include "cli/verify_command.h"
@@ -23,6 +24,7 @@ ExitCode run(int count, const char* const* arguments, const Terminal& terminal) 
   // One line a command, in the order of the help text.
   add_serve(app, action);
   add_check(app, action);
+  add_reload(app, action);
   add_migrate(app, action);
   add_copy(app, action);
   add_verify(app, action);

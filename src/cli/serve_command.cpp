@@ -56,6 +56,8 @@ void end_soon() {
   // Before any thread, so that all of them leave the signals alone.
   const Result<app::StopSignals> signals = app::StopSignals::take();
   if (!signals) return fail(terminal, signals.error());
+  const Result<app::ReloadSignal> reload = app::ReloadSignal::take_over();
+  if (!reload) return fail(terminal, reload.error());
   Result<app::Config> config = app::load_config(options.config);
   if (!config) return fail(terminal, config.error());
 
@@ -66,17 +68,19 @@ void end_soon() {
       JsonLog::open({.threshold = config->log.level, .file = config->log.file}, clock);
   if (!log) return fail(terminal, log.error());
 
-  Result<std::unique_ptr<app::Daemon>> daemon =
-      app::Daemon::start(std::move(*config), {.io_threads = options.io_threads},
-                         {.clock = clock,
-                          .random = random,
-                          .log = **log,
-                          .metrics = metrics,
-                          .log_lines_dropped = [log = log->get()] { return log->dropped(); }});
+  Result<std::unique_ptr<app::Daemon>> daemon = app::Daemon::start(
+      std::move(*config), {.io_threads = options.io_threads},
+      {.clock = clock,
+       .random = random,
+       .log = **log,
+       .metrics = metrics,
+       .log_lines_dropped = [log = log->get()] { return log->dropped(); },
+       .load_config = [&options] { return app::load_config(options.config); },
+       .set_log_level = [log = log->get()](LogLevel level) { log->set_threshold(level); }});
   if (!daemon) return fail(terminal, daemon.error());
   print_ready(terminal, **daemon);
 
-  switch ((*daemon)->wait(signals->descriptor())) {
+  switch ((*daemon)->wait(signals->descriptor(), &*reload)) {
     case app::Daemon::End::kStopped:
       daemon->reset();
       (*log)->info("daemon_stopped");

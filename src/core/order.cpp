@@ -233,6 +233,8 @@ std::string_view name(IncidentKind kind) {
       return "endpoint_gone";
     case IncidentKind::kDiskLow:
       return "disk_low";
+    case IncidentKind::kConfigurationRefused:
+      return "configuration_refused";
   }
   return "";
 }

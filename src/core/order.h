@@ -36,19 +36,20 @@ enum class OrderState : unsigned char {
 
 /// What a person must look at. Raised by the fold, except where noted.
 enum class IncidentKind : unsigned char {
-  kAmountMismatch,    ///< a payment of another sum or currency: kept, without effect
-  kDuplicatePayment,  ///< a second payment of a paid order
-  kPaidAfterClose,    ///< a payment of an attempt that was closed
-  kRefundAbovePaid,   ///< refunds of a payment exceed it
-  kRefundMismatch,    ///< a refund in another currency than its payment: kept, without effect
-  kRefundFailed,      ///< a refund failed and did not succeed later
-  kUnknownOrder,      ///< by the ledger: a fact about an attempt nobody registered
-  kConflict,          ///< by the ledger: two different facts under one key
-  kIdentityMismatch,  ///< by ingest: genuinely signed, but for another's account
-  kPartLeftOut,       ///< by ingest: a part of a combined callback is not ours, or malformed
-  kDeliveryDead,      ///< by delivery: every try of the schedule failed
-  kEndpointGone,      ///< by delivery: the endpoint said it takes nothing any more (410)
-  kDiskLow,           ///< by the daemon: too little room to take callbacks
+  kAmountMismatch,        ///< a payment of another sum or currency: kept, without effect
+  kDuplicatePayment,      ///< a second payment of a paid order
+  kPaidAfterClose,        ///< a payment of an attempt that was closed
+  kRefundAbovePaid,       ///< refunds of a payment exceed it
+  kRefundMismatch,        ///< a refund in another currency than its payment: kept, without effect
+  kRefundFailed,          ///< a refund failed and did not succeed later
+  kUnknownOrder,          ///< by the ledger: a fact about an attempt nobody registered
+  kConflict,              ///< by the ledger: two different facts under one key
+  kIdentityMismatch,      ///< by ingest: genuinely signed, but for another's account
+  kPartLeftOut,           ///< by ingest: a part of a combined callback is not ours, or malformed
+  kDeliveryDead,          ///< by delivery: every try of the schedule failed
+  kEndpointGone,          ///< by delivery: the endpoint said it takes nothing any more (410)
+  kDiskLow,               ///< by the daemon: too little room to take callbacks
+  kConfigurationRefused,  ///< by the daemon: a reload was refused, the old configuration runs on
 };
 
 /// One reason to look, as the fold sees it: equal reasons are equal values.

@@ -179,7 +179,14 @@ void Dispatcher::Endpoint::send(LoadedDelivery delivery) {
     const std::lock_guard lock(mutex_);
     return sink_;
   }();
-  if (!sink) return;  // its lease runs out
+  if (!sink) {
+    // Stopped since the claim was asked for: given back, so that whoever follows need not wait for
+    // the end of the lease.
+    Answer answer;
+    answer.verdict = Answer::Verdict::kNotDelivered;
+    answer.code = "shutting_down";
+    return on_answer(delivery, began_at, began, answer);
+  }
   if (planted_fault("delivered_before_sent")) {
     world_.store.submit(end_command({.tried = {.delivery = delivery.row.id, .began_at = began_at},
                                      .lease = delivery.row.lease,
@@ -324,28 +331,52 @@ Dispatcher::Standing Dispatcher::Endpoint::standing() const {
 }
 
 Dispatcher::Dispatcher(std::vector<EndpointOptions> endpoints, DispatcherOptions options,
-                       World world) {
-  endpoints_.reserve(endpoints.size());
+                       World world)
+    : options_(options), world_(world), endpoints_(Endpoints{}) {
+  Endpoints made;
+  made.reserve(endpoints.size());
   for (EndpointOptions& endpoint : endpoints) {
-    endpoints_.push_back(std::make_shared<Endpoint>(std::move(endpoint), options, world));
+    made.push_back(std::make_shared<Endpoint>(std::move(endpoint), options_, world_));
   }
+  endpoints_.set(std::move(made));
 }
 
 Dispatcher::~Dispatcher() {
   stop();
 }
 
+void Dispatcher::put(EndpointOptions endpoint) {
+  remove(endpoint.name);
+  const auto made = std::make_shared<Endpoint>(std::move(endpoint), options_, world_);
+  Endpoints endpoints = *endpoints_.get();
+  endpoints.push_back(made);
+  endpoints_.set(std::move(endpoints));
+  made->pump();
+}
+
+void Dispatcher::remove(const EndpointName& name) {
+  const std::shared_ptr<const Endpoints> before = endpoints_.get();
+  Endpoints left;
+  for (const auto& endpoint : *before) {
+    if (endpoint->name() != name) left.push_back(endpoint);
+  }
+  endpoints_.set(std::move(left));
+  for (const auto& endpoint : *before) {
+    if (endpoint->name() == name) endpoint->stop();
+  }
+}
+
 void Dispatcher::wake() {
-  for (const auto& endpoint : endpoints_) endpoint->pump();
+  for (const auto& endpoint : *endpoints_.get()) endpoint->pump();
 }
 
 void Dispatcher::stop() {
-  for (const auto& endpoint : endpoints_) endpoint->stop();
+  for (const auto& endpoint : *endpoints_.get()) endpoint->stop();
 }
 
 std::map<std::string, Dispatcher::Standing> Dispatcher::standings() const {
   std::map<std::string, Standing> all;
-  for (const auto& endpoint : endpoints_) {
+  for (const auto& endpoint : *endpoints_.get()) {
     all.emplace(endpoint->name().text(), endpoint->standing());
   }
   return all;

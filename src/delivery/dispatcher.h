@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/current.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/random.h"
@@ -61,6 +62,14 @@ class Dispatcher {
 
   /// Looks at all endpoints: at the start, and whenever deliveries were written.
   void wake();
+  /// Begins to drive an endpoint. One of the same name goes first, as in `remove`, with all that
+  /// was known of it (failures, a 410).
+  /// @thread one at a time; not inside a sink's answer. Blocks while the old sink goes
+  void put(EndpointOptions endpoint);
+  /// Lets an endpoint go, where there is one: what it was trying is answered and given back, what
+  /// it is owed stays in the store. @thread as put
+  void remove(const EndpointName& name);
+
   /// Lets the sinks go: no further try is begun, and those under way are answered and written.
   /// @thread not inside a sink's answer
   void stop();
@@ -69,13 +78,17 @@ class Dispatcher {
   struct Standing {
     std::size_t in_flight = 0;
     bool breaker_open = false;
-    bool gone = false;  ///< it answered 410: nothing is sent until the next start
+    bool gone = false;  ///< it answered 410: nothing is sent until it is changed or the next start
   };
   [[nodiscard]] std::map<std::string, Standing> standings() const;
 
  private:
   class Endpoint;
-  std::vector<std::shared_ptr<Endpoint>> endpoints_;
+  using Endpoints = std::vector<std::shared_ptr<Endpoint>>;
+
+  const DispatcherOptions options_;
+  const World world_;
+  Current<Endpoints> endpoints_;
 };
 
 }  // namespace postern::delivery

@@ -1,5 +1,6 @@
 #include "http/listener.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -7,6 +8,7 @@ namespace postern::http {
 
 Listener::Listener(Server::Options options, HttpHandler& handler, Log& log, Metrics& metrics)
     : options_(std::move(options)),
+      limits_(&options_.limits),
       handler_(handler),
       log_(log),
       connections_gauge_(metrics.gauge("http_connections", "Open connections of a listener.",
@@ -31,11 +33,12 @@ bool Listener::admit(const boost::asio::ip::address& peer) {
     count_refused(Refusal::kConnections);
     return false;
   }
-  if (limits().connections_per_peer_max == 0) return true;
   {
+    // Counted even where there is no limit: one may be set while they are open.
+    const std::size_t max = limits().connections_per_peer_max;
     const std::lock_guard lock(mutex_);
     std::size_t& count = connections_by_peer_[peer];
-    if (count < limits().connections_per_peer_max) {
+    if (max == 0 || count < max) {
       ++count;
       return true;
     }
@@ -47,12 +50,18 @@ bool Listener::admit(const boost::asio::ip::address& peer) {
 
 void Listener::release(const boost::asio::ip::address& peer) {
   connections_.fetch_sub(1, std::memory_order_relaxed);
-  if (limits().connections_per_peer_max == 0) return;
   const std::lock_guard lock(mutex_);
   const auto entry = connections_by_peer_.find(peer);
   if (entry != connections_by_peer_.end() && --entry->second == 0) {
     connections_by_peer_.erase(entry);
   }
+}
+
+void Listener::set_limits(const Limits& limits) {
+  const std::lock_guard lock(mutex_);
+  auto known = std::ranges::find(known_limits_, limits);
+  if (known == known_limits_.end()) known = known_limits_.insert(known, limits);
+  limits_.store(&*known, std::memory_order_release);
 }
 
 void Listener::log_refused() {

@@ -5,6 +5,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -47,7 +48,9 @@ class Listener {
   }
 
   [[nodiscard]] const Server::Options& options() const { return options_; }
-  [[nodiscard]] const Limits& limits() const { return options_.limits; }
+  /// Those in force. They live as long as the listener, so that a connection may hold on to them.
+  [[nodiscard]] const Limits& limits() const { return *limits_.load(std::memory_order_acquire); }
+  void set_limits(const Limits& limits);
   [[nodiscard]] HttpHandler& handler() { return handler_; }
   [[nodiscard]] Log& log() { return log_; }
   [[nodiscard]] const std::shared_ptr<std::atomic<std::size_t>>& in_flight() { return in_flight_; }
@@ -58,7 +61,8 @@ class Listener {
     std::atomic<std::int64_t> unlogged = 0;
   };
 
-  const Server::Options options_;
+  const Server::Options options_;  ///< its limits are those of the start
+  std::atomic<const Limits*> limits_;
   HttpHandler& handler_;
   Log& log_;
   Gauge& connections_gauge_;
@@ -73,6 +77,8 @@ class Listener {
   // Guarded by mutex_. No larger than the number of connections; a tree, so that peers cannot
   // choose addresses that collide.
   std::map<boost::asio::ip::address, std::size_t> connections_by_peer_;
+  /// Those that were ever set, each once: as many as an operator has thought of.
+  std::list<Limits> known_limits_;
 };
 
 }  // namespace postern::http

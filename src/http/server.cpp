@@ -55,6 +55,8 @@ class Server::Impl {
 
   [[nodiscard]] std::uint16_t port() const { return workers_.front()->port(); }
 
+  void set_limits(const Limits& limits) { listener_.set_limits(limits); }
+
   void drain(std::chrono::milliseconds limit) {
     std::unique_lock lock(mutex_);
     if (!std::exchange(is_draining_, true)) {
@@ -93,6 +95,10 @@ Result<std::unique_ptr<Server>> Server::start(Options options, HttpHandler& hand
 
 std::uint16_t Server::port() const {
   return impl_->port();
+}
+
+void Server::set_limits(const Limits& limits) {
+  impl_->set_limits(limits);
 }
 
 void Server::drain(std::chrono::milliseconds limit) {

@@ -30,6 +30,8 @@ struct Limits {
   std::chrono::milliseconds body_timeout{15'000};  ///< end of header to end of body
   std::chrono::milliseconds idle_timeout{60'000};  ///< between requests of one connection
   std::chrono::milliseconds write_timeout{10'000};
+
+  friend bool operator==(const Limits&, const Limits&) = default;
 };
 
 class TlsServerContext;
@@ -73,6 +75,8 @@ class Server {
 
   /// The port bound, also where 0 was asked for.
   [[nodiscard]] std::uint16_t port() const;
+  /// Replaces the limits: for what is read from now on, on open connections too. @thread any
+  void set_limits(const Limits& limits);
   /// Stops accepting, lets requests already read be answered (with "Connection: close"), closes
   /// idle connections, and returns when all is done or `limit` has passed. @thread any but its own
   void drain(std::chrono::milliseconds limit);

@@ -50,13 +50,19 @@ struct Ingest::Account {
   Histogram& seconds;
   /// A flood of forgeries must not become a flood of lines, nor callbacks that a full disk puts
   /// off; counters tell their number.
-  std::unique_ptr<LogLimiter> rejection_lines = std::make_unique<LogLimiter>(20, kLinesWindow);
-  std::unique_ptr<LogLimiter> put_off_lines = std::make_unique<LogLimiter>(20, kLinesWindow);
+  std::shared_ptr<LogLimiter> rejection_lines = std::make_shared<LogLimiter>(20, kLinesWindow);
+  std::shared_ptr<LogLimiter> put_off_lines = std::make_shared<LogLimiter>(20, kLinesWindow);
+};
+
+/// What one configuration says of callbacks.
+struct Ingest::Setup {
+  std::map<std::string, std::shared_ptr<const Account>, std::less<>> accounts;
+  std::shared_ptr<const ledger::Policy> policy;
 };
 
 /// A callback between verification and ack.
 struct Ingest::Pending {
-  const Account& account;
+  std::shared_ptr<const Account> account;  ///< as it was when the callback came
   Responder respond;
   MonotonicTime began;
   std::string scheme;
@@ -98,36 +104,56 @@ channel::Ack ack_for(ErrorClass error_class) {
 
 Ingest::Ingest(Channels channels, ledger::Ledger& ledger, const Clock& clock, Log& log,
                Metrics& metrics)
-    : ledger_(ledger), clock_(clock), log_(log) {
-  for (auto& [name, channel] : channels) {
-    auto account = std::make_unique<Account>(Account{
-        .name = AccountName::trusted(name),
-        .channel = std::move(channel),
-        .rejected =
-            metrics.counter("postern_callbacks_rejected_total",
-                            "Callbacks refused before anything was stored.", {{"account", name}}),
-        .probes = metrics.counter("postern_callback_probes_total",
-                                  "Deliberately wrong signatures sent by the platform.",
-                                  {{"account", name}}),
-        .retry_later =
-            metrics.counter("postern_callbacks_retry_later_total",
-                            "Callbacks the platform was asked to send again.", {{"account", name}}),
-        .seconds = metrics.histogram("postern_callback_seconds",
-                                     "From the whole request to its ack.", {{"account", name}})});
-    for (const store::CallbackOutcome outcome : kOutcomes) {
-      account->recorded[static_cast<std::size_t>(outcome)] =
-          &metrics.counter("postern_callbacks_recorded_total", "Callbacks acked as durable.",
-                           {{"account", name}, {"outcome", store::name(outcome)}});
-    }
-    accounts_.emplace(name, std::move(account));
+    : ledger_(ledger), clock_(clock), log_(log), metrics_(metrics), setup_(Setup{}) {
+  configure(std::move(channels), ledger.policy());
+}
+
+std::shared_ptr<const Ingest::Account> Ingest::make_account(
+    const std::string& name, std::shared_ptr<const channel::Channel> channel) const {
+  auto account = std::make_shared<Account>(Account{
+      .name = AccountName::trusted(name),
+      .channel = std::move(channel),
+      .rejected =
+          metrics_.counter("postern_callbacks_rejected_total",
+                           "Callbacks refused before anything was stored.", {{"account", name}}),
+      .probes = metrics_.counter("postern_callback_probes_total",
+                                 "Deliberately wrong signatures sent by the platform.",
+                                 {{"account", name}}),
+      .retry_later =
+          metrics_.counter("postern_callbacks_retry_later_total",
+                           "Callbacks the platform was asked to send again.", {{"account", name}}),
+      .seconds = metrics_.histogram("postern_callback_seconds",
+                                    "From the whole request to its ack.", {{"account", name}})});
+  for (const store::CallbackOutcome outcome : kOutcomes) {
+    account->recorded[static_cast<std::size_t>(outcome)] =
+        &metrics_.counter("postern_callbacks_recorded_total", "Callbacks acked as durable.",
+                          {{"account", name}, {"outcome", store::name(outcome)}});
   }
+  return account;
+}
+
+void Ingest::configure(Channels channels, std::shared_ptr<const ledger::Policy> policy) {
+  const std::shared_ptr<const Setup> before = setup_.get();
+  Setup setup{.accounts = {}, .policy = std::move(policy)};
+  for (auto& [name, channel] : channels) {
+    const auto known = before->accounts.find(name);
+    if (known == before->accounts.end()) {
+      setup.accounts.emplace(name, make_account(name, std::move(channel)));
+      continue;
+    }
+    Account account = *known->second;
+    account.channel = std::move(channel);
+    setup.accounts.emplace(name, std::make_shared<const Account>(std::move(account)));
+  }
+  setup_.set(std::move(setup));
 }
 
 Ingest::~Ingest() = default;
 
 void Ingest::handle(HttpRequest request, Responder respond) {
-  const auto found = accounts_.find(account_in(request.target));
-  if (found == accounts_.end()) return respond(empty_response(404));
+  const std::shared_ptr<const Setup> setup = setup_.get();
+  const auto found = setup->accounts.find(account_in(request.target));
+  if (found == setup->accounts.end()) return respond(empty_response(404));
   if (request.method != "POST") return respond(empty_response(405));
   const Account& account = *found->second;
   if (stopping_) {
@@ -162,8 +188,10 @@ void Ingest::handle(HttpRequest request, Responder respond) {
           verified->event_type().empty() ? std::move(statement->summary) : verified->event_type(),
       .message_key = std::move(statement->message_key)});
   evidence->body = std::move(request.body);
-  ledger::Recording recording{
-      .evidence = evidence, .facts = {}, .left_out = std::move(statement->left_out)};
+  ledger::Recording recording{.evidence = evidence,
+                              .facts = {},
+                              .left_out = std::move(statement->left_out),
+                              .policy = setup->policy};
   switch (statement->purpose) {
     case channel::Statement::Purpose::kFacts:
       POSTERN_CHECK(!statement->facts.empty());
@@ -176,9 +204,11 @@ void Ingest::handle(HttpRequest request, Responder respond) {
       evidence->outcome = store::CallbackOutcome::kToBeConfirmed;
       break;
   }
+  Pending pending{found->second, std::move(respond), began, verified->scheme()};
   ledger_.record(std::move(recording),
-                 [this, pending = Pending{account, std::move(respond), began, verified->scheme()}](
-                     Result<ledger::Recorded> recorded) mutable { settle(pending, recorded); });
+                 [this, pending = std::move(pending)](Result<ledger::Recorded> recorded) mutable {
+                   settle(pending, recorded);
+                 });
 }
 
 void Ingest::reject(const Account& account, HttpRequest request, const Error& error) {
@@ -207,7 +237,7 @@ void Ingest::reject(const Account& account, HttpRequest request, const Error& er
 }
 
 void Ingest::settle(Pending& pending, const Result<ledger::Recorded>& recorded) {
-  const Account& account = pending.account;
+  const Account& account = *pending.account;
   channel::Ack ack = channel::Ack::kRetryLater;
   if (recorded) {
     ack = ack_for(recorded->outcome);

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "base/current.h"
 #include "base/log.h"
 #include "base/message.h"
 #include "base/metrics.h"
@@ -38,13 +39,19 @@ class Ingest final : public HttpHandler {
  public:
   using Channels = std::map<std::string, std::shared_ptr<const channel::Channel>, std::less<>>;
 
-  /// @param channels  by account name; each account stands in the ledger's policy too
+  /// @param channels  by account name; each account stands in the ledger's policy too, by which
+  ///                  everything is recorded until `configure`
   Ingest(Channels channels, ledger::Ledger& ledger, const Clock& clock, Log& log, Metrics& metrics);
   ~Ingest() override;
 
   /// Answers POST /payment/{account}/callback; 404 for any other path and 405 for another method,
   /// both with an empty body.
   void handle(HttpRequest request, Responder respond) override;
+
+  /// Replaces the accounts and the policy, both at once: a callback is verified, recorded and acked
+  /// by the configuration it met. What is counted of an account that stays goes on.
+  /// @thread any, one at a time
+  void configure(Channels channels, std::shared_ptr<const ledger::Policy> policy);
 
   /// From now on every callback is answered with the platform's retryable failure.
   void stop_accepting() { stopping_ = true; }
@@ -54,14 +61,18 @@ class Ingest final : public HttpHandler {
  private:
   struct Account;
   struct Pending;
+  struct Setup;
 
+  [[nodiscard]] std::shared_ptr<const Account> make_account(
+      const std::string& name, std::shared_ptr<const channel::Channel> channel) const;
   void reject(const Account& account, HttpRequest request, const Error& error);
   void settle(Pending& pending, const Result<ledger::Recorded>& recorded);
 
-  std::map<std::string, std::unique_ptr<const Account>, std::less<>> accounts_;
   ledger::Ledger& ledger_;
   const Clock& clock_;
   Log& log_;
+  Metrics& metrics_;
+  Current<Setup> setup_;
   RejectedRing rejected_;
   std::atomic<bool> stopping_ = false;
 };

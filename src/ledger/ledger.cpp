@@ -1,5 +1,6 @@
 #include "ledger/ledger.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "ledger/planner.h"
@@ -130,6 +131,23 @@ class ResolveCommand final : public store::Command {
   Promised<void> promised_;
 };
 
+class AuditCommand final : public store::Command {
+ public:
+  AuditCommand(store::AuditRow act, std::move_only_function<void(Result<void>)> done)
+      : act_(std::move(act)), promised_(std::move(done)) {}
+
+  store::KeySet keys() const override { return {}; }
+  void plan(store::WorkingSet& working) override {
+    (void)working.add_audit(act_);
+    promised_.set({});
+  }
+  void finish(store::Commit outcome) noexcept override { promised_.settle(outcome); }
+
+ private:
+  store::AuditRow act_;
+  Promised<void> promised_;
+};
+
 [[nodiscard]] std::unexpected<Error> put_off() {
   return retryable("disk_low", "the disk is almost full: nothing is taken until there is room");
 }
@@ -138,14 +156,25 @@ class ResolveCommand final : public store::Command {
 
 void Ledger::record(Recording recording, std::move_only_function<void(Result<Recorded>)> done) {
   if (intake_ == Intake::kPutOff) return done(put_off());
-  store_.submit(std::make_unique<RecordCommand>(policy_, std::move(recording), clock_.now(),
-                                                on_written_, std::move(done)));
+  std::shared_ptr<const Policy> policy =
+      recording.policy != nullptr ? std::move(recording.policy) : policy_.get();
+  store_.submit(std::make_unique<RecordCommand>(std::move(policy), std::move(recording),
+                                                clock_.now(), on_written_, std::move(done)));
 }
 
 void Ledger::register_order(Registering order,
                             std::move_only_function<void(Result<Registered>)> done) {
   if (intake_ == Intake::kPutOff) return done(put_off());
-  store_.submit(std::make_unique<RegisterCommand>(policy_, std::move(order), clock_.now(),
+  std::shared_ptr<const Policy> policy = policy_.get();
+  // The caller has looked at the accounts, but perhaps before the configuration was replaced.
+  const bool has_all = std::ranges::all_of(order.attempts, [&](const core::AttemptKey& attempt) {
+    return policy->accounts.contains(attempt.account.text());
+  });
+  if (!has_all) {
+    return done(
+        retryable("configuration_changed", "an account of the order has just been removed"));
+  }
+  store_.submit(std::make_unique<RegisterCommand>(std::move(policy), std::move(order), clock_.now(),
                                                   on_written_, std::move(done)));
 }
 
@@ -156,6 +185,10 @@ void Ledger::report(Report report, std::move_only_function<void(Result<void>)> d
 void Ledger::resolve(core::IncidentKind kind, std::string subject,
                      std::move_only_function<void(Result<void>)> done) {
   store_.submit(std::make_unique<ResolveCommand>(kind, std::move(subject), std::move(done)));
+}
+
+void Ledger::audit(store::AuditRow act, std::move_only_function<void(Result<void>)> done) {
+  store_.submit(std::make_unique<AuditCommand>(std::move(act), std::move(done)));
 }
 
 }  // namespace postern::ledger

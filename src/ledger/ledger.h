@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/current.h"
 #include "base/result.h"
 #include "ledger/policy.h"
 #include "store/store.h"
@@ -22,6 +23,8 @@ struct Recording {
   /// Parts of a combined callback that yielded no fact, each with its reason ("SUB-2:
   /// sub_merchant_mismatch"): an incident each.
   std::vector<std::string> left_out;
+  /// What it is recorded by: the policy of the configuration that verified it. Null: the ledger's.
+  std::shared_ptr<const Policy> policy = nullptr;
 };
 
 /// What is durable when `record` answers with a value.
@@ -76,7 +79,7 @@ class Ledger {
   /// Registers an order; doing it again with the same sum adds attempts and changes nothing else.
   /// Facts that waited for it are applied in the same commit.
   /// @errors kRejected order_exists (another sum), attempt_taken (it belongs to another order);
-  ///         kRetryable as `record`
+  ///         kRetryable as `record`, configuration_changed (an attempt's account has just gone)
   void register_order(Registering order, std::move_only_function<void(Result<Registered>)> done);
 
   /// Raises an incident, or counts it up. @errors kRetryable as `record`
@@ -84,6 +87,13 @@ class Ledger {
   /// Resolves an incident, if there is one. @errors kRetryable as `record`
   void resolve(core::IncidentKind kind, std::string subject,
                std::move_only_function<void(Result<void>)> done);
+
+  /// Writes to the audit what somebody did that changes no row. @errors kRetryable as `record`
+  void audit(store::AuditRow act, std::move_only_function<void(Result<void>)> done);
+
+  /// What everything is recorded by that comes from now on. @thread any
+  void set_policy(std::shared_ptr<const Policy> policy) { policy_.set(std::move(policy)); }
+  [[nodiscard]] std::shared_ptr<const Policy> policy() const { return policy_.get(); }
 
   /// Whether callbacks and orders are taken. While put off, `record` and `register_order` fail at
   /// once with kRetryable disk_low, and nothing is written. @thread any
@@ -93,7 +103,7 @@ class Ledger {
  private:
   store::Store& store_;
   const Clock& clock_;
-  std::shared_ptr<const Policy> policy_;
+  Current<Policy> policy_;
   std::shared_ptr<const std::function<void()>> on_written_;
   std::atomic<Intake> intake_ = Intake::kOpen;
 };

@@ -56,6 +56,7 @@ constexpr std::size_t kVariantsMax = 4;
     case core::IncidentKind::kDeliveryDead:
     case core::IncidentKind::kEndpointGone:
     case core::IncidentKind::kDiskLow:
+    case core::IncidentKind::kConfigurationRefused:
       break;  // who raises these tells what to do
   }
   return "";

@@ -76,6 +76,8 @@ std::string_view name(AuditAct act) {
       return "delivery_cancelled";
     case AuditAct::kDeliveriesRetried:
       return "deliveries_retried";
+    case AuditAct::kConfigurationReloaded:
+      return "configuration_reloaded";
   }
   return "";
 }

@@ -157,11 +157,12 @@ struct IncidentRow {
   TimePoint last_at;
 };
 
-/// What a person may do by the admin API.
+/// What a person may do by the admin API or a signal.
 enum class AuditAct : unsigned char {
   kDeliveryRetried,
   kDeliveryCancelled,
   kDeliveriesRetried,  ///< many, by a plan
+  kConfigurationReloaded,
 };
 [[nodiscard]] std::string_view name(AuditAct act);
 
@@ -171,7 +172,7 @@ enum class AuditOutcome : unsigned char { kDone, kRefused };
 /// Who asks for an act, and from where.
 struct Actor {
   std::string name;
-  std::string peer;  ///< the address; empty: this machine, without the daemon
+  std::string peer;  ///< the address; empty: this machine, without the API
 };
 
 /// One act of a person, written in the commit of what it did.

@@ -82,9 +82,9 @@ class ApiUnderTest {
     });
     presenter_ = std::make_unique<Presenter>(store_->tag());
     reads_ = std::make_unique<ReadWorker>(*store_, metrics_);
-    accounts_.emplace("alipay", AccountInfo{MerchantName::trusted("default")});
-    accounts_.emplace("wechat", AccountInfo{MerchantName::trusted("default")});
-    accounts_.emplace("provider", AccountInfo{MerchantName::trusted("isv"), SubMerchants::kListed});
+    accounts_.set({{"alipay", AccountInfo{MerchantName::trusted("default")}},
+                   {"wechat", AccountInfo{MerchantName::trusted("default")}},
+                   {"provider", AccountInfo{MerchantName::trusted("isv"), SubMerchants::kListed}}});
     add_health(router_, [this] { return readiness.load(); });
     add_metrics(router_, [] { return std::string("figures 1\n"); });
     add_orders(router_, {*ledger_, *reads_, *presenter_, accounts_});
@@ -92,14 +92,9 @@ class ApiUnderTest {
     add_explanations(router_, {*reads_, *presenter_, channels, clock_, rejected});
     add_incidents(router_, *reads_, *presenter_);
     add_applied(router_, {.store = *store_, .clock = clock_, .presenter = *presenter_});
-    add_endpoints(router_, {.reads = *reads_,
-                            .endpoints = {{EndpointName::trusted("shop"), "webhook", {"*"}, {}},
-                                          {EndpointName::trusted("erp"),
-                                           "kafka",
-                                           {"order.paid"},
-                                           {AccountName::trusted("wechat")},
-                                           EndpointInfo::Sending::kPaused}},
-                            .standings = [this] { return standings; }});
+    add_endpoints(router_, {.reads = *reads_, .endpoints = endpoints_, .standings = [this] {
+                              return standings;
+                            }});
     add_audit(router_, *reads_, *presenter_);
     const DeliveriesContext deliveries{.store = *store_,
                                        .clock = clock_,
@@ -193,7 +188,7 @@ class ApiUnderTest {
 
   std::atomic<Readiness> readiness = Readiness::kReady;
   ingest::RejectedRing rejected;
-  Channels channels;  ///< none, unless a test adds some
+  Current<Channels> channels{Channels{}};  ///< none, unless a test adds some
   Standings standings;
   std::atomic<int> woken = 0;
 
@@ -215,7 +210,14 @@ class ApiUnderTest {
   SystemRandom random_;
   NullLog log_;
   NullMetrics metrics_;
-  Accounts accounts_;
+  Current<Accounts> accounts_{Accounts{}};
+  const Current<std::vector<EndpointInfo>> endpoints_{
+      std::vector<EndpointInfo>{{EndpointName::trusted("shop"), "webhook", {"*"}, {}},
+                                {EndpointName::trusted("erp"),
+                                 "kafka",
+                                 {"order.paid"},
+                                 {AccountName::trusted("wechat")},
+                                 EndpointInfo::Sending::kPaused}}};
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<ledger::Ledger> ledger_;
   std::unique_ptr<Presenter> presenter_;

@@ -55,8 +55,8 @@ constexpr std::string_view kSecondKey = "OTHER_api_key_of_32_bytes_abcdef";
 class AdminExplanations : public ::testing::Test {
  protected:
   AdminExplanations() {
-    api_.channels.emplace("wechat", make_channel(kApiKey));
-    api_.channels.emplace("second", make_channel(kSecondKey));
+    api_.channels.set(
+        Channels{{"wechat", make_channel(kApiKey)}, {"second", make_channel(kSecondKey)}});
   }
   void refuse(HttpRequest request) {
     api_.rejected.add("wechat", {.received_at = api_.clock().now(),
@@ -101,7 +101,7 @@ TEST_F(AdminExplanations, NameTheCauseOfAKeptCallbackUnderTodaysConfiguration) {
   const Answer answer = api_.get("/v1/callbacks/" + id + "/explain");
   ASSERT_EQ(answer.code, 200u);
   EXPECT_EQ(text(answer.body, "verdict"), "content_type_wrong");
-  api_.channels.clear();
+  api_.channels.set(Channels{});
   EXPECT_EQ(api_.get("/v1/callbacks/" + id + "/explain").error(), "account_unknown");
 }
 

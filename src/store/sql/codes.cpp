@@ -27,7 +27,7 @@ constexpr std::array kIncidentKinds = {
     core::IncidentKind::kUnknownOrder,     core::IncidentKind::kConflict,
     core::IncidentKind::kIdentityMismatch, core::IncidentKind::kPartLeftOut,
     core::IncidentKind::kDeliveryDead,     core::IncidentKind::kEndpointGone,
-    core::IncidentKind::kDiskLow};
+    core::IncidentKind::kDiskLow,          core::IncidentKind::kConfigurationRefused};
 
 constexpr std::array kCallbackOutcomes = {
     CallbackOutcome::kApplied,      CallbackOutcome::kDuplicate, CallbackOutcome::kUnknownOrder,
@@ -45,7 +45,7 @@ constexpr std::array kIncidentStates = {IncidentState::kOpen, IncidentState::kAc
                                         IncidentState::kResolved};
 
 constexpr std::array kAuditActs = {AuditAct::kDeliveryRetried, AuditAct::kDeliveryCancelled,
-                                   AuditAct::kDeliveriesRetried};
+                                   AuditAct::kDeliveriesRetried, AuditAct::kConfigurationReloaded};
 
 constexpr std::array kAuditOutcomes = {AuditOutcome::kDone, AuditOutcome::kRefused};
 
