@@ -324,6 +324,12 @@ std::vector<admin::EndpointInfo> Config::endpoint_infos() const {
   return infos;
 }
 
+std::string Config::place_of(std::string_view section) const {
+  const auto found = notes.find(section);
+  const ConfigFile named{.name = file, .folder = {}};
+  return at(named, found == notes.end() ? 0 : found->second.line, fmt::format("[{}] ", section));
+}
+
 const AccountConfig* Config::find_account(std::string_view name) const {
   const auto found = std::ranges::find_if(
       accounts, [&](const AccountConfig& account) { return account.name.text() == name; });

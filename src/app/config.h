@@ -63,6 +63,8 @@ struct Config {
   [[nodiscard]] admin::Accounts account_infos() const;
   [[nodiscard]] admin::Channels channels() const;
   [[nodiscard]] std::vector<admin::EndpointInfo> endpoint_infos() const;
+  /// How a message about a whole section begins: "postern.toml:12: [endpoint.shop] ".
+  [[nodiscard]] std::string place_of(std::string_view section) const;
   /// nullptr where there is none.
   [[nodiscard]] const AccountConfig* find_account(std::string_view name) const;
 };

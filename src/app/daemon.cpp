@@ -162,7 +162,7 @@ Result<void> Daemon::make_dispatcher() {
   std::vector<delivery::EndpointOptions> endpoints;
   for (const EndpointConfig& endpoint : config_.endpoints) {
     if (endpoint.sending == EndpointConfig::Sending::kPaused) continue;
-    POSTERN_ASSIGN_OR_RETURN(delivery::EndpointOptions made, make_endpoint(endpoint));
+    POSTERN_ASSIGN_OR_RETURN(delivery::EndpointOptions made, make_endpoint(endpoint, config_));
     endpoints.push_back(std::move(made));
   }
   dispatcher_ = std::make_unique<delivery::Dispatcher>(
@@ -172,12 +172,19 @@ Result<void> Daemon::make_dispatcher() {
   return {};
 }
 
-Result<delivery::EndpointOptions> Daemon::make_endpoint(const EndpointConfig& endpoint) {
-  POSTERN_ASSIGN_OR_RETURN(
-      std::unique_ptr<delivery::Sink> sink,
-      make_sink(endpoint, SinkWorld{*client_thread_, world_.clock, world_.random, world_.log}));
+Result<delivery::EndpointOptions> Daemon::make_endpoint(const EndpointConfig& endpoint,
+                                                        const Config& config) {
+  const SinkWorld sink_world{*client_thread_, world_.clock, world_.random, world_.log};
+  Result<std::unique_ptr<delivery::Sink>> sink = make_sink(endpoint, sink_world);
+  if (!sink) {
+    // What only the sink's library knows is about the endpoint as a whole.
+    Error error = sink.error();
+    error.error_class = ErrorClass::kFault;
+    error.detail = config.place_of("endpoint." + endpoint.name.text()) + error.detail;
+    return std::unexpected(std::move(error));
+  }
   return delivery::EndpointOptions{.name = endpoint.name,
-                                   .sink = std::move(sink),
+                                   .sink = std::move(*sink),
                                    .concurrency = endpoint.concurrency,
                                    .schedule = {}};
 }

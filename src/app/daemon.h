@@ -85,7 +85,8 @@ class Daemon {
   [[nodiscard]] Result<void> start_parts();
   [[nodiscard]] Result<void> start_admin();
   [[nodiscard]] Result<void> make_dispatcher();
-  [[nodiscard]] Result<delivery::EndpointOptions> make_endpoint(const EndpointConfig& endpoint);
+  [[nodiscard]] Result<delivery::EndpointOptions> make_endpoint(const EndpointConfig& endpoint,
+                                                                const Config& config);
   // On the reload worker's thread.
   void reload_now(const store::Actor& by, ReloadWorker::Done done);
   [[nodiscard]] Result<admin::ConfigurationChange> replace_configuration();

@@ -45,7 +45,7 @@ Result<admin::ConfigurationChange> Daemon::replace_configuration() {
   for (const EndpointConfig& endpoint : wanted.endpoints) {
     if (std::ranges::find(names, endpoint.name.text()) == names.end()) continue;
     if (endpoint.sending == EndpointConfig::Sending::kPaused) continue;
-    POSTERN_ASSIGN_OR_RETURN(delivery::EndpointOptions made, make_endpoint(endpoint));
+    POSTERN_ASSIGN_OR_RETURN(delivery::EndpointOptions made, make_endpoint(endpoint, wanted));
     endpoints.push_back(std::move(made));
   }
   put_in_force(std::move(wanted), change, std::move(endpoints));

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "core/event.h"
+#include "delivery/address_guard.h"
 #include "delivery/amqp_address.h"
 #include "ledger/policy.h"
 
@@ -82,6 +83,10 @@ constexpr std::int64_t kConcurrencyMax = 64;
   POSTERN_ASSIGN_OR_RETURN(const std::optional<std::string> file, section.optional_text("ca_file"));
   if (!file) return std::string();
   std::ifstream in(folder / *file, std::ios::binary);
+  if (!in) {
+    return wrong(section, "ca_file",
+                 "cannot read it; write the PEM file of the authorities to trust");
+  }
   section.note_content("ca_file", std::string(std::istreambuf_iterator<char>(in), {}));
   return (folder / *file).string();
 }
@@ -106,6 +111,10 @@ constexpr std::int64_t kConcurrencyMax = 64;
   if (!signer) return wrong(section, "secret", signer.error().detail);
   POSTERN_ASSIGN_OR_RETURN(options.ca_file, read_ca_file(section, folder));
   POSTERN_ASSIGN_OR_RETURN(options.allow_networks, section.texts("allow_networks"));
+  const auto guard = delivery::AddressGuard::make(options.allow_networks);
+  if (!guard) return wrong(section, "allow_networks", guard.error().detail);
+  const auto usable = delivery::check_webhook_url(options);
+  if (!usable) return wrong(section, "url", usable.error().detail);
   return options;
 }
 

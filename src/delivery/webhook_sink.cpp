@@ -118,6 +118,13 @@ constexpr std::array<const char*, 3> kHttpDates = {
 
 }  // namespace
 
+Result<void> check_webhook_url(const WebhookOptions& options) {
+  POSTERN_ASSIGN_OR_RETURN(const AddressGuard guard, AddressGuard::make(options.allow_networks));
+  const Result<http::WebUrl> url = checked_url(options, guard);
+  if (!url) return std::unexpected(url.error());
+  return {};
+}
+
 WebhookSink::WebhookSink(std::string target, WebhookSigner signer, const Clock& clock,
                          std::unique_ptr<http::AsyncClient> client)
     : target_(std::move(target)),

@@ -33,6 +33,9 @@ struct WebhookOptions {
   std::size_t queue_max = 256;
 };
 
+/// What WebhookSink::open would say of the URL and the networks. @errors as there
+[[nodiscard]] Result<void> check_webhook_url(const WebhookOptions& options);
+
 /// POSTs each message to one HTTP endpoint, signed as Standard Webhooks says.
 ///
 /// | what happens | verdict | code |

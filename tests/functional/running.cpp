@@ -43,12 +43,14 @@ namespace {
 }  // namespace
 
 InProcess::InProcess(const Site& site, app::Daemon::Options options, DiskSpace* disk_space)
-    : daemon_(app::Daemon::start(app::load_config(site.config_file()).value(), options,
-                                 {.clock = clock_,
-                                  .random = random_,
-                                  .log = log_,
-                                  .metrics = metrics_,
-                                  .disk_space = disk_space})
+    : daemon_(app::Daemon::start(
+                  app::load_config(site.config_file()).value(), options,
+                  {.clock = clock_,
+                   .random = random_,
+                   .log = log_,
+                   .metrics = metrics_,
+                   .disk_space = disk_space,
+                   .load_config = [file = site.config_file()] { return app::load_config(file); }})
                   .value()) {}
 
 Visitor InProcess::visitor() const {
