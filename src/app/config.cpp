@@ -1,8 +1,10 @@
 // The configuration file (TOML 1.0, read by toml++):
 //
 //   [server] listen, header_bytes_max, body_bytes_max, connections_max, requests_in_flight_max,
-//            header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms
+//            header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms,
+//            trusted_proxies
 //   [admin] listen, api_key
+//   [server.tls], [admin.tls] see tls_config.cpp
 //   [store] url, batch_max, min_free; password, accept_synchronous_commit, keep_evidence_days
 //   [log] level, file
 //   [merchant.NAME]
@@ -18,6 +20,7 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <span>
 
 #include "app/channels.h"
 #include "app/config_section.h"
@@ -74,7 +77,8 @@ constexpr std::size_t kConfigBytesMax = 4 * 1024 * 1024;
   return {};
 }
 
-[[nodiscard]] Result<ServerConfig> read_server(Section section) {
+[[nodiscard]] Result<ServerConfig> read_server(Section section,
+                                               const std::filesystem::path& folder) {
   constexpr std::int64_t kMiB = 1024 * 1024;
   ServerConfig server;
   POSTERN_ASSIGN_OR_RETURN(std::vector<std::string> listen, section.texts("listen"));
@@ -96,11 +100,17 @@ constexpr std::size_t kConfigBytesMax = 4 * 1024 * 1024;
   POSTERN_RETURN_IF_ERROR(read_timeout(section, "body_timeout_ms", limits.body_timeout));
   POSTERN_RETURN_IF_ERROR(read_timeout(section, "idle_timeout_ms", limits.idle_timeout));
   POSTERN_RETURN_IF_ERROR(read_timeout(section, "write_timeout_ms", limits.write_timeout));
+  POSTERN_ASSIGN_OR_RETURN(const std::vector<std::string> proxies,
+                           section.texts("trusted_proxies"));
+  POSTERN_ASSIGN_OR_RETURN(server.tls, read_tls(section, ClientCa::kUnknown, folder));
   POSTERN_RETURN_IF_ERROR(section.finish());
+  POSTERN_RETURN_IF_ERROR(
+      require_tls_or_proxy(section, server.listen, server.tls,
+                           proxies.empty() ? ProxyBefore::kNone : ProxyBefore::kTrusted));
   return server;
 }
 
-[[nodiscard]] Result<AdminConfig> read_admin(Section section) {
+[[nodiscard]] Result<AdminConfig> read_admin(Section section, const std::filesystem::path& folder) {
   POSTERN_ASSIGN_OR_RETURN(const std::optional<std::string> listen,
                            section.optional_text("listen"));
   POSTERN_ASSIGN_OR_RETURN(http::ListenAddress address,
@@ -112,8 +122,13 @@ constexpr std::size_t kConfigBytesMax = 4 * 1024 * 1024;
                  "the key has at least 16 printable ASCII characters and no blanks; make one with: "
                  "openssl rand -hex 32");
   }
+  POSTERN_ASSIGN_OR_RETURN(std::optional<TlsConfig> tls,
+                           read_tls(section, ClientCa::kAllowed, folder));
   POSTERN_RETURN_IF_ERROR(section.finish());
-  return AdminConfig{.listen = std::move(address), .api_key = std::move(key)};
+  POSTERN_RETURN_IF_ERROR(
+      require_tls_or_proxy(section, std::span(&address, 1), tls, ProxyBefore::kNone));
+  return AdminConfig{
+      .listen = std::move(address), .tls = std::move(tls), .api_key = std::move(key)};
 }
 
 [[nodiscard]] Result<LogConfig> read_log(Section section, const std::filesystem::path& folder) {
@@ -188,8 +203,8 @@ class FileReader {
   [[nodiscard]] Result<Config> read() {
     POSTERN_RETURN_IF_ERROR(check_sections());
     Config config;
-    POSTERN_ASSIGN_OR_RETURN(config.server, read_server(section("server")));
-    POSTERN_ASSIGN_OR_RETURN(config.admin, read_admin(section("admin")));
+    POSTERN_ASSIGN_OR_RETURN(config.server, read_server(section("server"), file_.folder));
+    POSTERN_ASSIGN_OR_RETURN(config.admin, read_admin(section("admin"), file_.folder));
     POSTERN_ASSIGN_OR_RETURN(config.store, read_store(section("store"), file_.folder));
     POSTERN_ASSIGN_OR_RETURN(config.log, read_log(section("log"), file_.folder));
     config.merchants.push_back(MerchantName::trusted(std::string(admin::kDefaultMerchant)));

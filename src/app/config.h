@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "app/endpoint_config.h"
 #include "app/key_summary.h"
 #include "app/store_config.h"
+#include "app/tls_config.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/result.h"
@@ -25,11 +27,13 @@ namespace postern::app {
 
 struct ServerConfig {
   std::vector<http::ListenAddress> listen;
+  std::optional<TlsConfig> tls;
   http::Limits limits;
 };
 
 struct AdminConfig {
   http::ListenAddress listen;
+  std::optional<TlsConfig> tls;
   Secret api_key;
 };
 

@@ -12,7 +12,10 @@ namespace {
 
 /// What a running daemon takes over. Whatever else stands in these sections needs a restart: a key
 /// that nobody has thought of here must not look as if it were in force.
-constexpr std::array<std::string_view, 10> kLive = {"admin.api_key",
+constexpr std::array<std::string_view, 15> kLive = {"admin.api_key",
+                                                    "admin.tls.certificate",
+                                                    "admin.tls.client_ca",
+                                                    "admin.tls.private_key",
                                                     "log.level",
                                                     "server.body_bytes_max",
                                                     "server.body_timeout_ms",
@@ -21,6 +24,8 @@ constexpr std::array<std::string_view, 10> kLive = {"admin.api_key",
                                                     "server.header_timeout_ms",
                                                     "server.idle_timeout_ms",
                                                     "server.requests_in_flight_max",
+                                                    "server.tls.certificate",
+                                                    "server.tls.private_key",
                                                     "server.write_timeout_ms"};
 
 [[nodiscard]] const SectionNotes& notes_of(const Config& config, const std::string& section) {

@@ -109,6 +109,24 @@ Result<bool> Section::flag(std::string_view key) {
   return value->get();
 }
 
+Result<std::optional<Section>> Section::optional_section(std::string_view key) {
+  const toml::node* node = ask(key);
+  if (node == nullptr) return std::nullopt;
+  // Only that it is there is a setting of this section: what stands in it is told by its own.
+  if (file_.notes != nullptr) (*file_.notes)[title_].settings[std::string(key)].value.clear();
+  std::string title = fmt::format("{}.{}", title_, key);
+  if (!node->is_table()) {
+    return std::unexpected(wrong(key, fmt::format("write [{}] on a line of its own", title)));
+  }
+  return Section(file_, std::move(title), node->as_table());
+}
+
+std::string Section::place(std::string_view key) const {
+  const toml::node* value = table_ == nullptr ? nullptr : table_->get(key);
+  return at(file_, value == nullptr ? 0 : value->source().begin.line,
+            fmt::format("[{}] {}", title_, key));
+}
+
 Result<Secret> Section::read(std::string_view key, const std::string& source) const {
   Result<Secret> secret = read_secret(source, file_.folder);
   if (!secret) return std::unexpected(wrong(key, secret.error().detail));

@@ -71,6 +71,12 @@ class Section {
   /// does the setting.
   void note_content(std::string_view key, std::string_view content) const;
 
+  /// The table `key` within this one, such as [server.tls] within [server]; lives as long as this
+  /// section's own.
+  [[nodiscard]] Result<std::optional<Section>> optional_section(std::string_view key);
+
+  /// Where `key` stands: "FILE:LINE: [section] key".
+  [[nodiscard]] std::string place(std::string_view key) const;
   /// An error about the value of `key`, at its line.
   [[nodiscard]] Error wrong(std::string_view key, std::string_view what_to_do) const;
 

@@ -49,6 +49,8 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Config config, Options options, Wo
 
 Result<void> Daemon::start_parts() {
   const World& world = world_;
+  POSTERN_ASSIGN_OR_RETURN(callback_tls_, make_tls_context(config_.server.tls, world.clock.now()));
+  POSTERN_ASSIGN_OR_RETURN(admin_tls_, make_tls_context(config_.admin.tls, world.clock.now()));
   POSTERN_ASSIGN_OR_RETURN(
       store_, open_store(config_.store, world.clock, world.random, world.log, world.metrics,
                          [this](const Error& error) { fail(error); }));
@@ -86,7 +88,8 @@ Result<void> Daemon::start_parts() {
     POSTERN_ASSIGN_OR_RETURN(auto server, http::Server::start({.name = "callback",
                                                                .address = address,
                                                                .limits = config_.server.limits,
-                                                               .threads = options_.io_threads},
+                                                               .threads = options_.io_threads,
+                                                               .tls = callback_tls_},
                                                               *ingest_, world.log, world.metrics));
     callback_servers_.push_back(std::move(server));
   }
@@ -190,11 +193,13 @@ Result<delivery::EndpointOptions> Daemon::make_endpoint(const EndpointConfig& en
 }
 
 Result<void> Daemon::start_admin() {
-  POSTERN_ASSIGN_OR_RETURN(
-      admin_server_,
-      http::Server::start(
-          {.name = "admin", .address = config_.admin.listen, .limits = admin_limits()},
-          admin_api_->handler(), world_.log, world_.metrics));
+  POSTERN_ASSIGN_OR_RETURN(admin_server_,
+                           http::Server::start({.name = "admin",
+                                                .address = config_.admin.listen,
+                                                .limits = admin_limits(),
+                                                .threads = 1,
+                                                .tls = admin_tls_},
+                                               admin_api_->handler(), world_.log, world_.metrics));
   return {};
 }
 

@@ -21,6 +21,7 @@
 #include "delivery/dispatcher.h"
 #include "http/async_client.h"
 #include "http/server.h"
+#include "http/tls_server.h"
 #include "ingest/ingest.h"
 #include "ledger/ledger.h"
 #include "store/store.h"
@@ -58,7 +59,8 @@ class Daemon {
   enum class End : unsigned char { kStopped, kStoreFailed };
 
   /// Opens the store and the listeners; when it returns, callbacks are taken.
-  /// @errors kFault those of store::sqlite::open_sqlite, address_in_use, address_not_available
+  /// @errors kFault those of store::sqlite::open_sqlite, address_in_use, address_not_available,
+  ///   tls_certificate_expired, tls_certificate_not_yet_valid
   [[nodiscard]] static Result<std::unique_ptr<Daemon>> start(Config config, Options options,
                                                              World world);
   ~Daemon();
@@ -90,6 +92,8 @@ class Daemon {
   // On the reload worker's thread.
   void reload_now(const store::Actor& by, ReloadWorker::Done done);
   [[nodiscard]] Result<admin::ConfigurationChange> replace_configuration();
+  /// The last thing that can fail: both listeners show what `wanted` names, or neither does.
+  [[nodiscard]] Result<void> renew_certificates(const Config& wanted);
   void put_in_force(Config wanted, const admin::ConfigurationChange& change,
                     std::vector<delivery::EndpointOptions> endpoints);
   void tell_reload(const store::Actor& by, const Result<admin::ConfigurationChange>& change,
@@ -133,6 +137,9 @@ class Daemon {
   std::unique_ptr<DiskWatermark> watermark_;
   std::unique_ptr<ingest::Ingest> ingest_;
   std::unique_ptr<AdminApi> admin_api_;
+  // What the listeners show, nullptr where they speak plain text; may be renewed while they run.
+  std::shared_ptr<http::TlsServerContext> callback_tls_;
+  std::shared_ptr<http::TlsServerContext> admin_tls_;
   std::unique_ptr<http::Server> admin_server_;
   std::vector<std::unique_ptr<http::Server>> callback_servers_;
   std::atomic<bool> is_started_ = false;

@@ -48,8 +48,24 @@ Result<admin::ConfigurationChange> Daemon::replace_configuration() {
     POSTERN_ASSIGN_OR_RETURN(delivery::EndpointOptions made, make_endpoint(endpoint, wanted));
     endpoints.push_back(std::move(made));
   }
+  POSTERN_RETURN_IF_ERROR(renew_certificates(wanted));
   put_in_force(std::move(wanted), change, std::move(endpoints));
   return change;
+}
+
+Result<void> Daemon::renew_certificates(const Config& wanted) {
+  const TimePoint now = world_.clock.now();
+  // Both are looked at before either changes.
+  for (const auto* tls : {&wanted.server.tls, &wanted.admin.tls}) {
+    if (*tls) POSTERN_RETURN_IF_ERROR((*tls)->check_valid(now));
+  }
+  if (wanted.server.tls) {
+    POSTERN_RETURN_IF_ERROR(callback_tls_->renew(wanted.server.tls->identity, now));
+  }
+  if (wanted.admin.tls) {
+    POSTERN_RETURN_IF_ERROR(admin_tls_->renew(wanted.admin.tls->identity, now));
+  }
+  return {};
 }
 
 void Daemon::put_in_force(Config wanted, const admin::ConfigurationChange& change,

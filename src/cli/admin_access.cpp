@@ -8,8 +8,11 @@
 #include <boost/url/rfc/unreserved_chars.hpp>
 #include <filesystem>
 #include <future>
+#include <optional>
+#include <system_error>
 
 #include "app/admin_api.h"
+#include "app/secret_source.h"
 #include "base/system.h"
 #include "base/thread_timers.h"
 #include "channel/json.h"
@@ -41,8 +44,9 @@ constexpr std::chrono::milliseconds kTimeout{10'000};
 
 class RemoteAccess final : public AdminAccess {
  public:
-  explicit RemoteAccess(const app::AdminConfig& admin)
-      : key_(admin.api_key), client_(host_to_ask(admin.listen.host), admin.listen.port, kTimeout) {}
+  RemoteAccess(const app::AdminConfig& admin, std::optional<http::ClientTls> tls)
+      : key_(admin.api_key),
+        client_(host_to_ask(admin.listen.host), admin.listen.port, kTimeout, std::move(tls)) {}
 
   [[nodiscard]] Result<HttpResponse> send(const std::string& method, const std::string& target,
                                           const std::string& body) override {
@@ -53,6 +57,27 @@ class RemoteAccess final : public AdminAccess {
   const Secret key_;
   http::BlockingClient client_;
 };
+
+/// How the daemon's TLS is spoken to; nothing where it speaks plain text.
+[[nodiscard]] Result<std::optional<http::ClientTls>> client_tls(
+    const std::optional<app::TlsConfig>& tls, const ClientCertificate& own) {
+  if (!tls) return std::nullopt;
+  http::ClientTls client{
+      .server_certificates = tls->certificates, .own_certificates = {}, .own_private_key = {}};
+  const bool is_given = !own.certificate_file.empty() && !own.key_file.empty();
+  if (!is_given) {
+    if (tls->clients == app::TlsConfig::Clients::kAnyone) return client;
+    return fault("client_certificate_missing",
+                 "[admin.tls] client_ca asks for a client's certificate: give --cert FILE and "
+                 "--key FILE, or POSTERN_CERT and POSTERN_KEY in the environment");
+  }
+  POSTERN_ASSIGN_OR_RETURN(client.own_certificates, app::read_public_file(own.certificate_file));
+  std::error_code unknown;
+  POSTERN_ASSIGN_OR_RETURN(
+      client.own_private_key,
+      app::read_secret("file:" + own.key_file, std::filesystem::current_path(unknown)));
+  return client;
+}
 
 class StoreAccess final : public AdminAccess {
  public:
@@ -134,10 +159,19 @@ class StoreAccess final : public AdminAccess {
 
 }  // namespace
 
-Result<std::unique_ptr<AdminAccess>> AdminAccess::open_daemon(const app::Config& config) {
+Result<std::unique_ptr<AdminAccess>> AdminAccess::open_daemon(
+    const app::Config& config, const ClientCertificate& certificate) {
   if (config.admin.listen.port != 0) {
-    auto remote = std::make_unique<RemoteAccess>(config.admin);
+    POSTERN_ASSIGN_OR_RETURN(std::optional<http::ClientTls> tls,
+                             client_tls(config.admin.tls, certificate));
+    auto remote = std::make_unique<RemoteAccess>(config.admin, std::move(tls));
     const Result<HttpResponse> alive = remote->send("GET", "/healthz", {});
+    if (!alive && alive.error().code == "tls_failed") {
+      return rejected("tls_failed",
+                      fmt::format("{}; what answers there is not known by [admin.tls] certificate: "
+                                  "where that is what has changed, send the daemon SIGHUP",
+                                  alive.error().detail));
+    }
     if (alive || alive.error().code != "connect_failed") return remote;
   }
   return rejected("daemon_not_running",
@@ -145,9 +179,10 @@ Result<std::unique_ptr<AdminAccess>> AdminAccess::open_daemon(const app::Config&
                               config.admin.listen.port));
 }
 
-Result<std::unique_ptr<AdminAccess>> AdminAccess::open(const app::Config& config) {
-  Result<std::unique_ptr<AdminAccess>> daemon = open_daemon(config);
-  if (daemon) return daemon;
+Result<std::unique_ptr<AdminAccess>> AdminAccess::open(const app::Config& config,
+                                                       const ClientCertificate& certificate) {
+  Result<std::unique_ptr<AdminAccess>> daemon = open_daemon(config, certificate);
+  if (daemon || daemon.error().code != "daemon_not_running") return daemon;
   if (config.store.kind == app::StoreConfig::Kind::kSqlite &&
       !std::filesystem::exists(config.store.file)) {
     return fault("store_not_found", fmt::format("{}, and there is no store at {}",

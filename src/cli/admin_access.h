@@ -10,6 +10,12 @@
 
 namespace postern::cli {
 
+/// PEM files to show where [admin.tls] client_ca asks for a certificate; empty: none.
+struct ClientCertificate {
+  std::string certificate_file;
+  std::string key_file;
+};
+
 /// Asks the admin API: the daemon's, or, where none runs, the store's own through the same code.
 /// The key never leaves this machine's configuration and the listener it names.
 /// @thread one
@@ -19,11 +25,15 @@ class AdminAccess {
 
   /// Asks the daemon if one answers at the configured address. Otherwise opens the store, whose
   /// lock makes sure that no daemon has it open elsewhere; a store that is not there is not made.
-  /// @errors kFault store_not_found and those of store::sqlite::open_sqlite
-  [[nodiscard]] static Result<std::unique_ptr<AdminAccess>> open(const app::Config& config);
+  /// @errors kFault store_not_found and those of store::sqlite::open_sqlite,
+  ///   client_certificate_missing, those of read_secret and read_public_file
+  [[nodiscard]] static Result<std::unique_ptr<AdminAccess>> open(
+      const app::Config& config, const ClientCertificate& certificate);
 
-  /// Asks the daemon, which must be running. @errors kRejected daemon_not_running
-  [[nodiscard]] static Result<std::unique_ptr<AdminAccess>> open_daemon(const app::Config& config);
+  /// Asks the daemon, which must be running. @errors kRejected daemon_not_running, tls_failed;
+  ///   kFault client_certificate_missing, those of read_secret and read_public_file
+  [[nodiscard]] static Result<std::unique_ptr<AdminAccess>> open_daemon(
+      const app::Config& config, const ClientCertificate& certificate);
 
   /// The object that GET `target` gives. @errors kRejected not_found, unauthorized,
   /// request_refused; kRetryable those of http::BlockingClient, store_unreadable

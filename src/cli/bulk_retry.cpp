@@ -51,7 +51,8 @@ ExitCode retry_many(const ListingOptions& listing, const RetryOptions& options,
   }
   const Result<app::Config> config = app::load_config(listing.config);
   if (!config) return fail(terminal, config.error());
-  const Result<std::unique_ptr<AdminAccess>> access = AdminAccess::open(*config);
+  const Result<std::unique_ptr<AdminAccess>> access =
+      AdminAccess::open(*config, listing.certificate);
   if (!access) return fail(terminal, access.error());
   Result<json::object> answer = (*access)->post(kTarget, body);
   if (!answer) return fail(terminal, answer.error());

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "app/config.h"
+#include "base/system.h"
 
 namespace postern::cli {
 namespace {
@@ -24,15 +25,31 @@ void print(std::ostream& out, const app::AccountConfig& account) {
   }
 }
 
+[[nodiscard]] std::string tls_text(const std::optional<app::TlsConfig>& tls) {
+  if (!tls) return {};
+  return fmt::format(
+      ", TLS, certificate valid until {}{}", format_rfc3339(tls->identity.not_after()),
+      tls->clients == app::TlsConfig::Clients::kCertified ? ", clients show certificates" : "");
+}
+
 [[nodiscard]] ExitCode check(const std::string& file, const Terminal& terminal) {
   const Result<app::Config> config = app::load_config(file);
   if (!config) return fail(terminal, config.error());
+  const TimePoint now = SystemClock().now();
+  for (const auto* tls : {&config->server.tls, &config->admin.tls}) {
+    if (!*tls) continue;
+    if (const Result<void> valid = (*tls)->check_valid(now); !valid) {
+      return fail(terminal, valid.error());
+    }
+  }
   std::ostream& out = terminal.out;
   out << fmt::format("{} is valid\n", file);
   for (const http::ListenAddress& address : config->server.listen) {
-    out << fmt::format("callbacks: {} port {}\n", address.host, address.port);
+    out << fmt::format("callbacks: {} port {}{}\n", address.host, address.port,
+                       tls_text(config->server.tls));
   }
-  out << fmt::format("admin: {} port {}\n", config->admin.listen.host, config->admin.listen.port);
+  out << fmt::format("admin: {} port {}{}\n", config->admin.listen.host, config->admin.listen.port,
+                     tls_text(config->admin.tls));
   out << fmt::format("store: {}\n", config->store.description());
   for (const app::AccountConfig& account : config->accounts) print(out, account);
   for (const app::EndpointConfig& endpoint : config->endpoints) {

@@ -13,6 +13,14 @@ namespace json = boost::json;
 
 void add_listing_options(CLI::App& command, ListingOptions& options) {
   add_config_option(command, options.config);
+  CLI::Option* const certificate =
+      command
+          .add_option("--cert", options.certificate.certificate_file,
+                      "a certificate to show, PEM, where [admin.tls] asks for one")
+          ->envname("POSTERN_CERT");
+  command.add_option("--key", options.certificate.key_file, "its private key, PEM")
+      ->envname("POSTERN_KEY")
+      ->needs(certificate);
   command.add_flag("--json", options.as_json, "print JSON");
 }
 
@@ -30,7 +38,8 @@ using Ask = Result<json::object> (AdminAccess::*)(const std::string&);
                            const Terminal& terminal) {
   const Result<app::Config> config = app::load_config(options.config);
   if (!config) return fail(terminal, config.error());
-  const Result<std::unique_ptr<AdminAccess>> access = AdminAccess::open(*config);
+  const Result<std::unique_ptr<AdminAccess>> access =
+      AdminAccess::open(*config, options.certificate);
   if (!access) return fail(terminal, access.error());
   const Result<json::object> answer = (access->get()->*way)(target);
   if (!answer) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "cli/admin_access.h"
 #include "cli/command.h"
 
 namespace postern::cli {
@@ -14,9 +15,10 @@ struct ListingOptions {
   bool as_json = false;
   std::string before;
   std::string limit;
+  ClientCertificate certificate;
 };
 
-/// Adds --config and --json.
+/// Adds --config, --cert, --key and --json.
 void add_listing_options(CLI::App& command, ListingOptions& options);
 /// Adds --before and --limit.
 void add_page_options(CLI::App& command, ListingOptions& options);

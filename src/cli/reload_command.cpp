@@ -37,7 +37,8 @@ void print(std::ostream& out, const json::object& answer) {
   // A file with a mistake is refused here already, with the same words.
   const Result<app::Config> config = app::load_config(options.config);
   if (!config) return fail(terminal, config.error());
-  const Result<std::unique_ptr<AdminAccess>> daemon = AdminAccess::open_daemon(*config);
+  const Result<std::unique_ptr<AdminAccess>> daemon =
+      AdminAccess::open_daemon(*config, options.certificate);
   if (!daemon) return fail(terminal, daemon.error());
   const Result<json::object> answer = (*daemon)->post("/v1/configuration/reload");
   if (!answer && answer.error().code == "unauthorized") {

@@ -1,6 +1,7 @@
 #include "cli/serve_command.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -44,6 +45,15 @@ void print_ready(const Terminal& terminal, const app::Daemon& daemon) {
                << std::endl;
 }
 
+/// As many connections as the host allows: the soft limit is low for the sake of programs that use
+/// select, which nothing here does.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /// Ends the process even where the storage holds up a thread for good.
 void end_soon() {
   std::thread([] {
@@ -58,6 +68,7 @@ void end_soon() {
   if (!signals) return fail(terminal, signals.error());
   const Result<app::ReloadSignal> reload = app::ReloadSignal::take_over();
   if (!reload) return fail(terminal, reload.error());
+  raise_descriptor_limit();
   Result<app::Config> config = app::load_config(options.config);
   if (!config) return fail(terminal, config.error());
 

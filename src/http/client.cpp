@@ -6,6 +6,7 @@
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -14,6 +15,8 @@
 #include <boost/beast/http/write.hpp>
 #include <optional>
 #include <utility>
+
+#include "http/known_server.h"
 
 namespace postern::http {
 namespace {
@@ -73,11 +76,13 @@ constexpr int kInterimResponsesMax = 8;
 
 class BlockingClient::Impl {
  public:
-  Impl(std::string host, std::uint16_t port, std::chrono::milliseconds timeout)
+  Impl(std::string host, std::uint16_t port, std::chrono::milliseconds timeout,
+       std::optional<ClientTls> tls)
       : host_(std::move(host)),
         port_(port),
         host_field_(host_field(host_, port)),
         timeout_(timeout),
+        tls_(std::move(tls)),
         resolver_(context_) {}
 
   [[nodiscard]] Result<HttpResponse> send(const HttpRequest& request);
@@ -91,7 +96,14 @@ class BlockingClient::Impl {
   using Outcome = std::expected<HttpResponse, Failure>;
 
   [[nodiscard]] Result<void> connect();
+  [[nodiscard]] Result<void> shake_hands();
   [[nodiscard]] Outcome exchange(Message& message);
+  template <class Stream>
+  [[nodiscard]] Outcome exchange_on(Stream& stream, Message& message);
+  void disconnect() {
+    tls_stream_.reset();
+    stream_.reset();
+  }
   [[nodiscard]] Error error_of(error_code ec) const;
   /// Runs what has been started to its end.
   void run() {
@@ -103,9 +115,12 @@ class BlockingClient::Impl {
   const std::uint16_t port_;
   const std::string host_field_;
   const std::chrono::milliseconds timeout_;
+  const std::optional<ClientTls> tls_;
+  std::unique_ptr<KnownServer> server_;  ///< made with the first connection under TLS
   asio::io_context context_;
   tcp::resolver resolver_;
   std::optional<beast::tcp_stream> stream_;
+  std::optional<asio::ssl::stream<beast::tcp_stream&>> tls_stream_;
   beast::flat_buffer buffer_;
 };
 
@@ -123,7 +138,7 @@ Error BlockingClient::Impl::error_of(error_code ec) const {
 
 Result<void> BlockingClient::Impl::connect() {
   const auto failed = [&](error_code ec) -> Result<void> {
-    stream_.reset();
+    disconnect();
     if (ec == beast::error::timeout) return std::unexpected(error_of(ec));
     return retryable("connect_failed", host_field_ + ": " + ec.message());
   };
@@ -139,19 +154,39 @@ Result<void> BlockingClient::Impl::connect() {
   if (ec) return failed(ec);
   stream_->socket().set_option(tcp::no_delay(true), ec);
   if (ec) return failed(ec);
-  return {};
+  return tls_ ? shake_hands() : Result<void>();
+}
+
+Result<void> BlockingClient::Impl::shake_hands() {
+  if (!server_) {
+    POSTERN_ASSIGN_OR_RETURN(server_, KnownServer::make(*tls_));
+  }
+  tls_stream_.emplace(*stream_, server_->context());
+  error_code ec;
+  tls_stream_->async_handshake(asio::ssl::stream_base::client,
+                               [&](error_code result) { ec = result; });
+  run();
+  if (!ec) return {};
+  disconnect();
+  if (ec == beast::error::timeout) return std::unexpected(error_of(ec));
+  return rejected("tls_failed", host_field_ + ": " + ec.message());
 }
 
 BlockingClient::Impl::Outcome BlockingClient::Impl::exchange(Message& message) {
+  return tls_stream_ ? exchange_on(*tls_stream_, message) : exchange_on(*stream_, message);
+}
+
+template <class Stream>
+BlockingClient::Impl::Outcome BlockingClient::Impl::exchange_on(Stream& stream, Message& message) {
   const auto failed = [&](error_code ec, bool in_vain) {
-    stream_.reset();
+    disconnect();
     return std::unexpected(Failure{error_of(ec), in_vain && ec != beast::error::timeout});
   };
   stream_->expires_after(timeout_);
   error_code ec;
   // The answer is read also where the request could not be written whole: a server that refuses a
   // large body says so before it has read it.
-  beast::http::async_write(*stream_, message, [&](error_code result, std::size_t) { ec = result; });
+  beast::http::async_write(stream, message, [&](error_code result, std::size_t) { ec = result; });
   run();
   if (ec == beast::error::timeout) return failed(ec, false);
 
@@ -159,12 +194,12 @@ BlockingClient::Impl::Outcome BlockingClient::Impl::exchange(Message& message) {
     Parser parser;
     parser.body_limit(kResponseBytesMax);
     parser.skip(message.method() == beast::http::verb::head);
-    beast::http::async_read(*stream_, buffer_, parser,
+    beast::http::async_read(stream, buffer_, parser,
                             [&](error_code result, std::size_t) { ec = result; });
     run();
     if (ec) return failed(ec, i == 0 && !parser.got_some() && buffer_.size() == 0);
     if (parser.get().result_int() / 100 == 1) continue;
-    if (!parser.keep_alive()) stream_.reset();
+    if (!parser.keep_alive()) disconnect();
     return make_response(parser.release());
   }
   return failed(make_error_code(beast::http::error::bad_status), false);
@@ -184,8 +219,8 @@ Result<HttpResponse> BlockingClient::Impl::send(const HttpRequest& request) {
 }
 
 BlockingClient::BlockingClient(std::string host, std::uint16_t port,
-                               std::chrono::milliseconds timeout)
-    : impl_(std::make_unique<Impl>(std::move(host), port, timeout)) {}
+                               std::chrono::milliseconds timeout, std::optional<ClientTls> tls)
+    : impl_(std::make_unique<Impl>(std::move(host), port, timeout, std::move(tls))) {}
 BlockingClient::~BlockingClient() = default;
 
 Result<HttpResponse> BlockingClient::send(const HttpRequest& request) {

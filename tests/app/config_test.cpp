@@ -85,7 +85,7 @@ TEST_F(ConfigTest, TakesTheSmallestFileWithTheDocumentedDefaults) {
 TEST_F(ConfigTest, TakesEveryKey) {
   const Result<Config> config = parse(R"(
 [server]
-listen = ["0.0.0.0:9000", "[::1]:9001"]
+listen = ["127.0.0.2:9000", "[::1]:9001"]
 header_bytes_max = 8192
 body_bytes_max = 65536
 connections_max = 100
@@ -132,7 +132,7 @@ secret = "env:POSTERN_TEST_SECRET"
   folder_.write("private.pem", crypto::PrivateKey::generate()->pem().reveal());
   const Result<Config> good = parse(R"(
 [server]
-listen = ["0.0.0.0:9000", "[::1]:9001"]
+listen = ["127.0.0.2:9000", "[::1]:9001"]
 header_bytes_max = 8192
 body_bytes_max = 65536
 connections_max = 100
