@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/asio/ip/address.hpp>
 #include <fstream>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "app/secret_source.h"
+#include "http/resolver.h"
 
 namespace postern::app {
 namespace {
@@ -43,8 +43,10 @@ namespace fs = std::filesystem;
 }
 
 [[nodiscard]] bool is_loopback(const http::ListenAddress& address) {
-  boost::system::error_code malformed;
-  return boost::asio::ip::make_address(address.host, malformed).is_loopback() && !malformed;
+  const std::optional<http::IpAddress> host = http::IpAddress::parse(address.host);
+  if (!host) return false;
+  if (host->family == http::IpAddress::Family::kV4) return host->bytes[0] == 127;
+  return host == http::IpAddress::parse("::1");
 }
 
 }  // namespace
