@@ -28,6 +28,10 @@ class Balancer(Api):
             places[f"node{i}:8000 check port 8080"] = (
                 f"127.0.0.1:{node.port} check port {node.admin_port}")
             places[f"node{i}:8080 check"] = f"127.0.0.1:{node.admin_port} check"
+        # Nodes of a test listen on 127.0.0.1, in plain text.
+        for backend in "check-ssl", "ssl":
+            places[f"  default-server {backend} verify required ca-file "
+                   "/usr/local/etc/haproxy/admin-tls.pem"] = ""
         for place, value in places.items():
             if text.count(place + "\n") != 1:
                 raise AssertionError(f"{CONFIGURATION} has no line that ends with {place}")
