@@ -26,8 +26,8 @@ namespace postern::channel {
 /// Alipay are genuine and recorded as nothing.
 ///
 /// @errors of `make`: setting_missing, setting_malformed
-/// @errors of `verify`: content_type_wrong, body_malformed, key_duplicate, fields_too_many,
-///   charset_unknown, text_malformed, signature_missing, signature_malformed,
+/// @errors of `verify`: content_type_wrong, content_encoding_wrong, body_malformed, key_duplicate,
+///   fields_too_many, charset_unknown, text_malformed, signature_missing, signature_malformed,
 ///   algorithm_not_allowed, key_unknown, certificate_expired, certificate_untrusted,
 ///   signature_not_verified, app_mismatch, seller_mismatch, sub_merchant_mismatch
 /// @source Alipay open platform, asynchronous notification; official SDKs for Java, Node, PHP

@@ -27,6 +27,14 @@ namespace {
   return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
+/// Whether the body's bytes are as the Content-Type says, not compressed or wrapped once more.
+/// Nothing here inflates, so what a compressed body says is nobody's word.
+[[nodiscard]] bool is_plainly_encoded(const Headers& headers) {
+  if (!has_any(headers, "Content-Encoding")) return true;
+  const std::optional<std::string_view> encoding = headers.only("Content-Encoding");
+  return encoding && equal_without_case(*encoding, "identity");
+}
+
 /// Whether one ";name=value" parameter may stand in a Content-Type.
 [[nodiscard]] bool parameter_fits(std::string_view parameter) {
   constexpr std::string_view kCharset = "charset=";
@@ -59,6 +67,9 @@ Result<std::string_view> required_header(const Headers& headers, std::string_vie
 
 Result<void> check_content_type(const Headers& headers,
                                 std::initializer_list<std::string_view> allowed) {
+  if (!is_plainly_encoded(headers)) {
+    return rejected("content_encoding_wrong", "platforms do not compress what they send");
+  }
   const std::optional<std::string_view> header = headers.only("Content-Type");
   if (!header) return rejected("content_type_wrong", "exactly one Content-Type is needed");
   std::string_view rest = *header;

@@ -20,8 +20,9 @@ namespace postern::channel {
                                                        std::string_view name);
 
 /// Checks the Content-Type: there is exactly one, its media type is one of `allowed` (lower case),
-/// and its charset, if it names one, is a set that platforms write in.
-/// @errors content_type_wrong
+/// and its charset, if it names one, is a set that platforms write in. A Content-Encoding other
+/// than "identity" is an error as well: nothing here is ever inflated.
+/// @errors content_type_wrong, content_encoding_wrong
 [[nodiscard]] Result<void> check_content_type(const Headers& headers,
                                               std::initializer_list<std::string_view> allowed);
 

@@ -24,9 +24,10 @@ namespace postern::channel {
 /// must be confirmed by a query. Their outer fields are not protected at all.
 ///
 /// @errors of `make`: setting_missing, setting_malformed
-/// @errors of `verify`: content_type_wrong, body_malformed, key_duplicate, fields_too_many,
-///   signature_missing, signature_malformed, algorithm_not_allowed, signature_not_verified,
-///   decryption_failed, merchant_mismatch, app_mismatch, sub_merchant_mismatch
+/// @errors of `verify`: content_type_wrong, content_encoding_wrong, body_malformed, key_duplicate,
+///   fields_too_many, signature_missing, signature_malformed, algorithm_not_allowed,
+///   signature_not_verified, decryption_failed, merchant_mismatch, app_mismatch,
+///   sub_merchant_mismatch
 /// @source WeChat Pay v2, payment and refund result notices; wechatpay-php
 [[nodiscard]] Result<std::unique_ptr<Channel>> make_wechatpay_v2(Settings& settings);
 

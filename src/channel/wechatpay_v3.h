@@ -26,9 +26,9 @@ namespace postern::channel {
 /// `resource.ciphertext`.
 ///
 /// @errors of `make`: setting_missing, setting_malformed
-/// @errors of `verify`: content_type_wrong, header_missing, header_duplicate, probe,
-///   algorithm_not_allowed, timestamp_malformed, timestamp_outside_window, nonce_malformed,
-///   key_unknown, certificate_expired, signature_missing, signature_malformed,
+/// @errors of `verify`: content_type_wrong, content_encoding_wrong, header_missing,
+///   header_duplicate, probe, algorithm_not_allowed, timestamp_malformed, timestamp_outside_window,
+///   nonce_malformed, key_unknown, certificate_expired, signature_missing, signature_malformed,
 ///   signature_not_verified, body_malformed, key_duplicate, decryption_failed, merchant_mismatch,
 ///   app_mismatch, sub_merchant_mismatch
 /// @source WeChat Pay APIv3, callbacks; wechatpay-go core/notify, wechatpay-java NotificationParser

@@ -1,5 +1,5 @@
-// Goal: a header on which a verdict hangs is there once or the request is refused (attacks H47,
-// H48, H46).
+// Goal: a header on which a verdict hangs is there once or the request is refused (attacks H46,
+// H47, H48, L05).
 // Method: header blocks with the field absent, repeated in other case, and look-alikes.
 
 #include "channel/request.h"
@@ -47,6 +47,22 @@ TEST(Request, ChecksTheContentType) {
   }
   EXPECT_EQ(content_type({}), "content_type_wrong");
   EXPECT_EQ(content_type({"text/xml", "text/xml"}), "content_type_wrong");
+}
+
+TEST(Request, RefusesACompressedBody) {
+  const auto encoded = [](std::initializer_list<std::string_view> values) {
+    Headers headers;
+    headers.add("Content-Type", "text/xml");
+    for (const std::string_view value : values) headers.add("content-encoding", value);
+    return code_of(check_content_type(headers, {"text/xml"}));
+  };
+  EXPECT_EQ(encoded({}), "ok");
+  EXPECT_EQ(encoded({"Identity"}), "ok");
+  for (const std::string_view value :
+       {"gzip", "br", "deflate", "zstd", "", "identity, gzip", "x"}) {
+    EXPECT_EQ(encoded({value}), "content_encoding_wrong") << value;
+  }
+  EXPECT_EQ(encoded({"identity", "gzip"}), "content_encoding_wrong");
 }
 
 }  // namespace
