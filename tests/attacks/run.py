@@ -25,7 +25,7 @@ sys.path.insert(0, str(HERE))
 import rig  # noqa: E402
 import rows  # noqa: E402
 
-MODULES = ("http_rows", "framing_rows", "limit_rows", "form_rows", "json_rows", "xml_rows",
+MODULES = ("framing_rows", "http_rows", "limit_rows", "form_rows", "json_rows", "xml_rows",
            "signature_rows", "alipay_rows", "wechat_rows", "business_rows", "replay_rows",
            "operations_rows")
 
