@@ -3,9 +3,10 @@ import json
 import os
 import pathlib
 import re
+import subprocess
 import urllib.parse
 
-from rows import EACH_CHANNEL, elsewhere, messages, rig, row, wire
+from rows import EACH_CHANNEL, Skipped, messages, rig, row, wire
 
 INJECTIONS = ["a\r\nb", "a\nb", 'x","level":"error', '{"a":1}', "\x1b[2J\x1b[31m", "\u202egnp.exe",
               "\u2028\u2029", "\u0085", "%n%s%x%n", "{}{0}{:d}", "${jndi:ldap://127.0.0.1/a}", "\0",
@@ -221,8 +222,7 @@ def cardinality(case):
     case.require(len(more) < 8, f"new series: {sorted(more)[:10]}")
 
 
-@row("O07", "a bad configuration is not taken over",
-     needs=('trusted_proxies = ["10.0.0.0/8"]\n', ""))
+@row("O07", "a bad configuration is not taken over")
 def reload_bad(case):
     site = rig.Site(case.site.binary, case.site.folder.parent / "o07", case.site.keys,
                     names=("alipay", "wechat-v2"))
@@ -232,8 +232,7 @@ def reload_bad(case):
         inner.control("alipay")
         code, _ = site.call("POST", "/v1/configuration/reload", {})
         if code in (404, 405):
-            case.notes.append("there is no reload yet")
-            return
+            raise Skipped("there is no reload yet")
         bad = {"syntax": good + "[[[", "unknown key": good + "\n[log2]\nx = 1\n",
                "missing secret": good.replace("file:wechat-v2.key", "file:none.key"),
                "weaker": good.replace('seller_id =', 'algorithms = ["MD5"]\nseller_id ='),
@@ -296,8 +295,12 @@ def refused_start(case, label, prepare):
     case.require(False, f"it starts with {label}")
 
 
-@row("O09", "files that others may change or read", needs=("connections_per_peer_max = 5\n", ""))
+@row("O09", "files that others may change or read")
 def file_tricks(case):
+    timed = '[{ source = "file:alipay.pem", from = 2020-01-01T00:00:00Z }]'
+    if case.site.check(case.site.configuration.replace('["file:alipay.pem"]', timed))[0] != 0:
+        raise Skipped("the daemon does not look at its files yet")
+
     def other_owner(folder):
         os.chown(folder / "wechat-v2.key", 65534, 65534)
 
@@ -310,9 +313,20 @@ def file_tricks(case):
                   lambda folder: (folder / "wechat-v2.key").chmod(0o644))
     refused_start(case, "a key that the group can change",
                   lambda folder: (folder / "wechat-v2.key").chmod(0o660))
+    refused_start(case, "a public key that all can change",
+                  lambda folder: (folder / "alipay.pem").chmod(0o666))
+    refused_start(case, "a folder that all can change", lambda folder: folder.chmod(0o777))
     refused_start(case, "a linked key that all can read", linked)
     if os.geteuid() == 0:
         refused_start(case, "a key of another owner", other_owner)
 
 
-elsewhere("O10", "what is in the release binary", ["release_hygiene"])
+@row("O10", "what is in the release binary")
+def release_hygiene(case):
+    root = pathlib.Path(__file__).resolve().parent.parent.parent
+    script, binary = root / "script" / "check_hardening", root / "build" / "release" / "postern"
+    if not script.exists() or not binary.exists():
+        raise Skipped("there is no release binary to look at")
+    case.inputs += 1
+    done = subprocess.run([script, binary], capture_output=True, text=True)
+    case.require(done.returncode == 0, done.stdout[-1500:] + done.stderr[-500:])

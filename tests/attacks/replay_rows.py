@@ -4,9 +4,11 @@ import signal
 
 from rows import EACH_CHANNEL, elsewhere, messages, rig, row, wire
 
-elsewhere("R02", "copies over three nodes on one PostgreSQL", ["nodes.copies"])
-elsewhere("R05", "a copy after the raw evidence was purged", ["store_postgres"])
-elsewhere("R07", "copies at every point where another may come between", ["simulation_test"])
+elsewhere("R02", "copies over three nodes on one PostgreSQL", "nodes.copies")
+elsewhere("R05", "a copy after the raw evidence was purged", "store_postgres",
+          ("../../tests/postgres/cluster.py", "run", "--", "tests/store_test",
+           "--gtest_filter=PostgresEvidence.*"))
+elsewhere("R07", "copies at every point where another may come between", "simulation_test")
 
 
 @row("R01", "a storm of copies")

@@ -1,4 +1,5 @@
 """A running daemon with accounts of every channel, what can be sent to it, and what it recorded."""
+import base64
 import contextlib
 import dataclasses
 import hashlib
@@ -20,7 +21,7 @@ import wire
 
 ADMIN_KEY = "attacks-" + hashlib.sha256(b"attacks admin").hexdigest()[:32]
 NUMBERS = itertools.count(1)  # of orders, over all sites
-WEBHOOK_SECRET = "whsec_" + "QUJD" * 8
+WEBHOOK_SECRET = "whsec_" + base64.b64encode(hashlib.sha256(b"attacks hook").digest()).decode()
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:")
 REFUSED = {"alipay": (400, "text/plain", b"fail"),
            "wechatpay-v3": (401, "application/json", '{"code":"FAIL","message":"失败"}'.encode()),
@@ -30,6 +31,11 @@ REFUSED = {"alipay": (400, "text/plain", b"fail"),
 ACCEPTED = {"alipay": (200, b"success"), "wechatpay-v3": (204, b""),
             "wechatpay-v2": (200, b"<xml><return_code><![CDATA[SUCCESS]]></return_code>"
                              b"<return_msg><![CDATA[OK]]></return_msg></xml>")}
+
+
+def secret(name):
+    """32 characters that stay the same from run to run."""
+    return hashlib.sha256(b"attacks " + name.encode()).hexdigest()[:32]
 
 
 @dataclasses.dataclass
@@ -88,15 +94,15 @@ def accounts_of(keys):
         Account("alipay-cube", "alipay", "2021000000000004", keys.cube, "2088101122136244"),
         Account("alipay-b", "alipay", "2021000000000002", keys.alipay_other, "2088101122136242"),
         Account("wechat", "wechatpay-v3", "wxd678efh567hg6787", keys.wechat,
-                merchant_id="1900000109", api_key="0123456789abcdefABCDEFGHIJKLMNOP", serial=id_a),
+                merchant_id="1900000109", api_key=secret("v3"), serial=id_a),
         Account("wechat-b", "wechatpay-v3", "wxd678efh567hg6788", keys.wechat_other,
-                merchant_id="1900000110", api_key="PONMLKJIHGFEDCBAfedcba9876543210", serial=id_b),
+                merchant_id="1900000110", api_key=secret("v3 b"), serial=id_b),
         Account("wechat-v2", "wechatpay-v2", "wx2421b1c4370ec43b", merchant_id="10000100",
-                api_key="8934e7d15453e97507ef794cf7b0519d"),
+                api_key=secret("v2")),
         Account("wechat-v2-md5", "wechatpay-v2", "wx2421b1c4370ec43d", merchant_id="10000102",
-                api_key="a934e7d15453e97507ef794cf7b0519e", sign_type="MD5"),
+                api_key=secret("v2 md5"), sign_type="MD5"),
         Account("wechat-v2-b", "wechatpay-v2", "wx2421b1c4370ec43c", merchant_id="10000101",
-                api_key="7934e7d15453e97507ef794cf7b0519c")]
+                api_key=secret("v2 b"))]
     return {one.name: one for one in listed}
 
 

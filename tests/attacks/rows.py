@@ -18,8 +18,9 @@ class Skipped(Exception):
 
 
 class Row:
-    def __init__(self, name, title, run, needs=None, tests=()):
-        self.name, self.title, self.run, self.needs, self.tests = name, title, run, needs, tests
+    def __init__(self, name, title, run, needs=None, test="", command=()):
+        self.name, self.title, self.run, self.needs = name, title, run, needs
+        self.test, self.command = test, command
 
 
 ROWS = {}
@@ -38,10 +39,14 @@ def row(name, title, needs=None):
     return register
 
 
-def elsewhere(name, title, tests):
-    """Registers a row that other tests prove, by their names in ctest."""
+def elsewhere(name, title, test, command=()):
+    """Registers a row that another test proves, by its name in ctest.
+
+    @param command  what runs the part that proves it, from the everyday build's folder
+    """
     assert name not in ROWS, name
-    ROWS[name] = Row(name, title, None, tests=tests)
+    ROWS[name] = Row(name, title, None, test=test, command=command or (
+        "ctest", "--no-tests=error", "-R", f"^{test}$"))
 
 
 def chosen(patterns):

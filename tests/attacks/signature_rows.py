@@ -441,7 +441,7 @@ def moment(offset):
 
 @row("S20", "two keys while the platform changes its own")
 def rotation(case):
-    keys, new_key = case.site.keys, "b" * 31 + "c"
+    keys, new_key = case.site.keys, rig.secret("v2 next")
     with rig.Site(case.site.binary, case.scratch / "s20", keys,
                   names=("alipay", "wechat", "wechat-v2")) as site:
         inner = type(case)(site, case.quick, case.scratch)
