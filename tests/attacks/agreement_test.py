@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Goal: what docs/security.md says of the rows is so.
 
-Method: every row of the list is registered, exceptions.toml and the document name the same exceptions
-with the same reasons, and the rows proven elsewhere stand there with their tests.
+Method: every row of the list is registered, exceptions.toml and the document name the same
+exceptions with the same reasons, and the rows proven elsewhere stand there with their tests.
 """
 import importlib
 import pathlib

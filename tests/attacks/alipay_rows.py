@@ -47,7 +47,7 @@ def sign_types(case):
     _, message = case.genuine("alipay")
     for name in ("rsa2", " RSA2", "RSA2 ", "Rsa2", "RSA2\0", "RSA-2", "ＲＳＡ２"):
         case.refused([(name, message.clone().set(sign_type=name))], {"algorithm_not_allowed"})
-    # The algorithm is the account's, so that a message need not name it; the key is asked all the same.
+    # The algorithm is the account's, so a message need not name it; the key is asked all the same.
     number, message = case.genuine("alipay")
     case.pays(message.set(sign_type=None), number, "absent")
     _, message = case.genuine("alipay")
@@ -59,7 +59,8 @@ def sign_types(case):
 def other_app(case):
     number, message = case.genuine("alipay")
     case.identity_refused([(app, message.clone().set(app_id=app)) for app in
-                           ("2021000000000002", "", "2021000000000001 ", "02021000000000001", None)],
+                           ("2021000000000002", "", "2021000000000001 ", "02021000000000001",
+                            None)],
                           "app_mismatch")
     case.expect_state(number, "awaiting")
 

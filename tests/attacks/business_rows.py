@@ -57,7 +57,8 @@ def bounds(case):
     for minor in (0, -1, 2**63, "10000", 1.5, None, True):
         case.inputs += 1
         code, _ = case.site.call("POST", "/v1/orders", {
-            "merchant_order_id": case.site.fresh(), "expected": {"minor": minor, "currency": "CNY"}})
+            "merchant_order_id": case.site.fresh(),
+            "expected": {"minor": minor, "currency": "CNY"}})
         case.require(code in (400, 422), f"an order of {minor} is registered: {code}")
 
 
@@ -81,7 +82,8 @@ def paid_twice(case):
         order = case.site.order(number)
         told = [event["type"] for event in order["events"]]
         case.require(told.count("order.paid") == 1, f"told {told}")
-        case.require(any(i["kind"] == "duplicate_payment" for i in order["incidents"]), "no incident")
+        case.require(any(i["kind"] == "duplicate_payment" for i in order["incidents"]),
+                     "no incident")
         case.require(order["order"]["paid"]["minor"] == 10000, f"paid {order['order']['paid']}")
 
 
@@ -116,13 +118,15 @@ def wrong_tenant(case):
     for account in EACH_CHANNEL:
         number = site.register(merchant="shop-b")
         # Ours and genuine, but about a number that only the other one has.
-        case.without_effect(site[account].pay(number), None, "unknown_order", "unknown_order", account)
+        case.without_effect(site[account].pay(number), None, "unknown_order", "unknown_order",
+                            account)
         case.expect_state(number, "awaiting", "shop-b")
         # The other one's, sent to us.
         theirs = site[account + "-b"].pay(number)
         with case.nothing_recorded():
             case.inputs += 1
-            case.expect_refusal(site.post(theirs.to(f"/payment/{account}/callback")), theirs.channel)
+            case.expect_refusal(site.post(theirs.to(f"/payment/{account}/callback")),
+                                theirs.channel)
         case.expect_state(number, "awaiting", "shop-b")
         case.pays(theirs, number, "at its own address", "shop-b")
         case.require(site.call("GET", f"/v1/orders/{number}")[0] == 404, "it is ours as well")
@@ -137,7 +141,8 @@ def refund_first(case):
     case.expect_state(number, "awaiting")
     case.acked(message, "payment")
     case.expect_state(number, "partially_refunded")
-    case.require(case.site.order(number)["order"]["refunded"]["minor"] == 3000, "the refund is lost")
+    case.require(case.site.order(number)["order"]["refunded"]["minor"] == 3000,
+                 "the refund is lost")
     # Before anybody registered the order, too.
     number = case.site.fresh()
     message = case.site["wechat"].pay(number)

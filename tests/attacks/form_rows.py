@@ -21,7 +21,8 @@ def doubled(case):
     number, message = case.genuine("alipay")
     inputs = []
     for name, other in (("total_amount", "0.01"), ("out_trade_no", "T9"), ("trade_status", "X"),
-                        ("app_id", "1"), ("seller_id", "1"), ("notify_id", "1"), ("charset", "gbk")):
+                        ("app_id", "1"), ("seller_id", "1"), ("notify_id", "1"),
+                        ("charset", "gbk")):
         same = messages.quote(message.fields[name])
         for value in (other, same, ""):
             inputs += [(f"{name} behind", with_pairs(message, f"{name}={value}")),
@@ -85,8 +86,8 @@ def empty_values(case):
     case.pays(message.with_body(message.form()), number, "not covered")
     number, message = case.genuine("alipay")
     case.refused([("no =", with_pairs(message, "body")), ("= alone", with_pairs(message, "=")),
-                  ("no name", with_pairs(message, "=x")), ("no = first", with_pairs(message,
-                                                                                     first=["body"]))],
+                  ("no name", with_pairs(message, "=x")),
+                  ("no = first", with_pairs(message, first=["body"]))],
                  MALFORMED)
     # An empty value where the signature covers a full one, and the reverse.
     case.refused([(name, message.spoiled(**{name: ""})) for name in ("subject", "total_amount")],
@@ -108,7 +109,8 @@ def blanks(case):
     case.expect_events(number, {"order.paid": 1})
     case.refused([("a literal plus for %2B", message.with_body(text.replace("%2B", "+").encode()))],
                  UNSIGNED | {"signature_malformed"})
-    case.refused([("a raw blank", message.with_body(text.replace("a+b", "a b").encode()))], MALFORMED)
+    case.refused([("a raw blank", message.with_body(text.replace("a+b", "a b").encode()))],
+                 MALFORMED)
 
 
 @row("P07", "values that are encoded twice")
@@ -228,7 +230,8 @@ def recut(case):
     case.without_effect(buyer, number, "quarantined", "amount_mismatch", "0.01 as it was signed")
     # The same with the number of the order, which may not hold '&'.
     victim = site.register()
-    buyer = site["alipay"].pay(site.register()).set(gmt_payment=None, body=f"x&out_trade_no={victim}")
+    buyer = site["alipay"].pay(site.register()).set(gmt_payment=None,
+                                                    body=f"x&out_trade_no={victim}")
     merged = buyer.clone()
     merged.fields["out_trade_no"] = victim + "&notify_id=1"
     case.refused([("& in an id", merged.sign())], MALFORMED)
@@ -238,7 +241,8 @@ def recut(case):
 @row("P14", "names with brackets and dots")
 def brackets(case):
     number, message = case.genuine("alipay")
-    names = ("total_amount[]", "total_amount[a]", "total_amount.a", "total_amount[0]", "[total_amount]")
+    names = ("total_amount[]", "total_amount[a]", "total_amount.a", "total_amount[0]",
+             "[total_amount]")
     case.refused([(name, with_pairs(message, messages.quote(name) + "=0.01")) for name in names],
                  UNSIGNED)
     case.refused([(name, message.clone().set(total_amount=None, **{name: "100.00"}))
@@ -301,7 +305,8 @@ def multipart(case):
     parts = "".join(f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
                     for name, value in message.fields.items()) + "--x--\r\n"
     twin = message.with_body(parts.encode())
-    case.refused([("multipart", twin.with_header("Content-Type", "multipart/form-data; boundary=x")),
+    case.refused([("multipart", twin.with_header("Content-Type",
+                                                 "multipart/form-data; boundary=x")),
                   ("mixed", twin.with_header("Content-Type", "multipart/mixed; boundary=x")),
                   ("a form by its header",
                    message.with_header("Content-Type", "multipart/form-data; boundary=x"))],

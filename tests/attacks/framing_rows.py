@@ -170,7 +170,8 @@ def folded(case):
 
 @row("H16", "spellings of a chunk's size that are no number")
 def spelled_sizes(case):
-    spellings = [b"0x%x", b"+%x", b"-%x", b"%x_", b"", b"g", b"%x ", b" %x", b"0x", b"%x.0", b"%x\t",
+    spellings = [b"0x%x", b"+%x", b"-%x", b"%x_", b"", b"g", b"%x ", b" %x", b"0x", b"%x.0",
+                 b"%x\t",
                  b"0_%x", b"%x these bytes", b"-0x0", b"          0"]
     case.broken(of_chunks(case, [
         (repr(one), lambda body, one=one: (one % len(body) if b"%" in one else one) + b"\r\n" +
@@ -214,7 +215,8 @@ def missing_last_chunk(case):
     number, message = case.genuine()
     body = message.body
     with case.nothing_recorded():
-        for left_out in (b"0\r\n\r\n", b"\r\n0\r\n\r\n", b"\r\n", b"\n", body[-5:] + b"\r\n0\r\n\r\n"):
+        for left_out in (b"0\r\n\r\n", b"\r\n0\r\n\r\n", b"\r\n", b"\n", body[-5:] +
+                         b"\r\n0\r\n\r\n"):
             raw = message.head("Transfer-Encoding: chunked") + wire.chunked(body)
             case.inputs += 1
             with wire.Connection(case.site.port) as connection:
@@ -301,7 +303,8 @@ def control_characters(case):
 def field_names(case):
     _, message = case.genuine()
     size = b"Content-Length: %d" % len(message.body)
-    lines = [b": x", b"a b: x", b"X[]: x", b"\x80x: x", b"(x): x", b"no colon", b"X\0: x", b"X\r: x",
+    lines = [b": x", b"a b: x", b"X[]: x", b"\x80x: x", b"(x): x", b"no colon", b"X\0: x",
+             b"X\r: x",
              b"=: x", b"X@: x", b"\xefoo: bar", b"X\x0b: x", b"{}: x", b"a/b: x", b"Te\nst: x",
              b"Content-Length 10"]
     inputs = [(repr(line), message.head(line, size) + message.body) for line in lines]

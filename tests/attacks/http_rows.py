@@ -1,7 +1,10 @@
 """Rows H29 to H49: request lines, hosts, methods, connections, and other people's corpus."""
+import contextlib
+import socket
+import ssl
 import time
 
-from rows import EACH_CHANNEL, row, wire
+from rows import EACH_CHANNEL, messages, rig, row, wire
 
 BAD = (400,)
 
@@ -24,7 +27,8 @@ def hosts(case):
     inputs = [("none", hosts_over(message, [])), ("two", hosts_over(message, [wire.HOST, "evil"])),
               ("two equal", hosts_over(message, [wire.HOST, wire.HOST]))]
     inputs += [(repr(h), hosts_over(message, [h])) for h in
-               ("", "pay example", "a@pay.example", "pay.example/", "pay.example?a", "pay.example#a",
+               ("", "pay example", "a@pay.example", "pay.example/", "pay.example?a",
+                "pay.example#a",
                 "pay.example\\a", "a,b", b"\xffpay\xff", "http://pay.example", b"pay\0.example")]
     inputs += [(t, hosts_over(message, [wire.HOST], t)) for t in
                ("http://evil.example" + path, "http://pay.example@evil.example" + path,
@@ -65,7 +69,8 @@ def methods(case):
             case.require(answers[0].body == b"" and (closed or codes == [405]), "a body, or open")
         case.label = ""
     case.broken([(m, line_over(message, f"{m} {message.target} HTTP/1.1")) for m in
-                 ("GE T", 'G=":', "PO\0ST", "", "P\u00d6ST", 'G=":<>(e),[T];?"', "POST,", "(POST)")],
+                 ("GE T", 'G=":', "PO\0ST", "", "P\u00d6ST", 'G=":<>(e),[T];?"', "POST,",
+                  "(POST)")],
                 (400, 501))
     case.broken([("CONNECT", line_over(message, "CONNECT pay.example:443 HTTP/1.1")),
                  ("OPTIONS *", line_over(message, "OPTIONS * HTTP/1.1"))], (400, 405, 501))
@@ -77,8 +82,10 @@ def request_lines(case):
     _, message = case.genuine()
     target, raw = message.target, message.raw()
     case.broken([(repr(one), line_over(message, one)) for one in
-                 (f"POST\t{target}\tHTTP/1.1", f"POST  {target} HTTP/1.1", f"POST {target}  HTTP/1.1",
-                  f"POST {target}\nHTTP/1.1", f"POST\n{target} HTTP/1.1", f" POST {target} HTTP/1.1",
+                 (f"POST\t{target}\tHTTP/1.1", f"POST  {target} HTTP/1.1",
+                  f"POST {target}  HTTP/1.1",
+                  f"POST {target}\nHTTP/1.1", f"POST\n{target} HTTP/1.1",
+                  f" POST {target} HTTP/1.1",
                   f"Extra linePOST {target} HTTP/1.1", f"POST {target} HTTP/1.1 extra",
                   f"POST\x0b{target} HTTP/1.1", f"POST\r{target}\rHTTP/1.1")] +
                 [("three empty lines", b"\r\n\r\n\r\n" + raw), ("LF first", b"\n" + raw),
@@ -91,7 +98,8 @@ def target_bytes(case):
     _, message = case.genuine()
     target = message.target.encode()
     case.broken([(repr(bad), line_over(message, b"POST " + target + bad + b" HTTP/1.1"))
-                 for bad in (b" x", b"\0", b"\x80", b"\xff", b"#x", b"\\", b"\x7f", b"\x01", b"\t")] +
+                 for bad in (b" x", b"\0", b"\x80", b"\xff", b"#x", b"\\", b"\x7f", b"\x01",
+                             b"\t")] +
                 [("no path", line_over(message, b"POST  HTTP/1.1")),
                  ("no slash", line_over(message, b"POST " + target[1:] + b" HTTP/1.1")),
                  ("!", line_over(message, b"POST ! HTTP/1.1"))], BAD)
@@ -103,8 +111,10 @@ def admin_paths(case):
     _, message = case.genuine()
     with case.nothing_recorded():
         for target in ("/payment/../v1/orders", "/payment/%2e%2e/v1/orders", "//v1/orders",
-                       "/v1/orders", "/v1/orders;x", "/%761/orders", "/metrics", "/healthz", "/readyz",
-                       "/debug", "/version", "/admin", "/payment/../admin/", "/payment/..%2fv1/orders",
+                       "/v1/orders", "/v1/orders;x", "/%761/orders", "/metrics", "/healthz",
+                       "/readyz",
+                       "/debug", "/version", "/admin", "/payment/../admin/",
+                       "/payment/..%2fv1/orders",
                        "/payment/wechat-v2/../../v1/orders", "/payment/wechat-v2/callback/../../v1",
                        "/payment//callback", "/payment/wechat-v2/callback/", "/payment/wechat-v2",
                        "/payment/wechat%2dv2/callback", "/PAYMENT/wechat-v2/callback",
@@ -115,7 +125,8 @@ def admin_paths(case):
                 case.label = f"{method} {target}"
                 case.inputs += 1
                 key = [("Authorization", "Bearer " + "x" * 32)]
-                answer = case.site.post(wire.request(target, message.body, own.pay("x").headers + key,
+                answer = case.site.post(wire.request(target, message.body, own.pay("x").headers +
+                                                     key,
                                                      method))
                 case.require((answer.code, answer.body) == (404, b""), f"answered {answer}")
         case.label = ""
@@ -153,7 +164,8 @@ def expectations(case):
         case.broken([(one, message.head("Expect: " + one, size) + body) for one in
                      ("x", "y 100-continue", "100-continue, x", "200-ok", "100-continue y")],
                     (417, 400))
-    case.broken([("twice", message.head("Expect: 100-continue", "Expect: 100-continue", size))], BAD)
+    case.broken([("twice", message.head("Expect: 100-continue", "Expect: 100-continue", size))],
+                BAD)
 
 
 @row("H37", "upgrades and the preface of HTTP/2")
@@ -163,16 +175,54 @@ def upgrades(case):
         upgraded = message.with_more(*more).with_more("Connection", "Upgrade, HTTP2-Settings")
         case.pays(upgraded.with_more("HTTP2-Settings", "AAMAAABkAAQCAAAAAAIAAAAA"), number, more[1])
     case.broken([("preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-                 ("preface and frames", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")], BAD)
+                 ("preface and frames", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")],
+                BAD)
 
 
 @row("H38", "a TLS hello to the plain port")
 def tls_hello(case):
     hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)) * 2
-    for data in (hello, hello[:1], hello[:5], b"\x80\x2e\x01\x00\x02", b"\x15\x03\x01\x00\x02\x01\x00"):
+    for data in (hello, hello[:1], hello[:5], b"\x80\x2e\x01\x00\x02",
+                 b"\x15\x03\x01\x00\x02\x01\x00"):
         began = time.monotonic()
         case.broken([(repr(data[:6]), data)], BAD, after=b"")
         case.require(time.monotonic() - began < 1.5, "closed only after a second")
+    plain_to_tls(case)
+
+
+def plain_to_tls(case):
+    """The reverse, where the daemon speaks TLS."""
+    more = '[server.tls]\ncertificate = "file:server.pem"\nprivate_key = "file:server.key"\n'
+    key = messages.new_key()
+    own = messages.certificate("localhost", key)
+    folder = case.site.folder.parent / "h38"
+    site = rig.Site(case.site.binary, folder, case.site.keys, names=("alipay", "wechat-v2"),
+                    more=more)
+    rig.write_secret(folder / "server.pem", messages.certificate_pem(own))
+    rig.write_secret(folder / "server.key", messages.private_text(key))
+    if site.check(site.configuration)[0] != 0:
+        case.notes.append("TLS cannot be configured yet")
+        return
+    with site:
+        number = site.register()
+        message = site["wechat-v2"].pay(number)
+        for data in (message.raw(), b"\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n", bytes(600)):
+            case.inputs += 1
+            with socket.create_connection(("127.0.0.1", site.port), timeout=3) as connection:
+                connection.sendall(data)
+                began, told = time.monotonic(), b""
+                with contextlib.suppress(ConnectionResetError):
+                    while part := connection.recv(4096):
+                        told += part
+            case.require(b"HTTP/1.1 2" not in told and time.monotonic() - began < 1.5,
+                         f"{data[:20]!r} in plain text: {told[:80]!r}")
+        case.require(site.state(number) == "awaiting", "a payment in plain text")
+        context = ssl.create_default_context(cadata=messages.certificate_pem(own).decode())
+        context.check_hostname = False
+        with context.wrap_socket(socket.create_connection(("127.0.0.1", site.port))) as connection:
+            connection.sendall(message.raw())
+            case.require(connection.recv(4096).startswith(b"HTTP/1.1 200"), "no ack over TLS")
+        case.require(site.state(number) == "paid", "not paid over TLS")
 
 
 @row("H39", "a hundred requests in one write")
@@ -190,7 +240,8 @@ def pipelined(case):
 
 @row("H40", "a good request, then garbage")
 def good_then_garbage(case):
-    for garbage in (b"Invalid\r\n\r\n", b"\0\0\0\0", b"GET\r\n\r\n", b"POST / HTTP/1.1\nHost: a\n\n"):
+    for garbage in (b"Invalid\r\n\r\n", b"\0\0\0\0", b"GET\r\n\r\n",
+                    b"POST / HTTP/1.1\nHost: a\n\n"):
         number, message = case.genuine()
         case.inputs += 1
         answers, closed = case.site.exchange(message.raw() + garbage)
@@ -377,17 +428,20 @@ def corpus(path, size):
                   b"c\x00", b"Invalid: this\rvalue\ris", bytes(range(1, 9)) + b': "(),/;<=>?@[]{}',
                   b"User: \x85a\x00", b" Folded: first"):
         yield post + host + field + b"\r\n\r\n"
-    for length in (b"+1_0", b"", b"-48", b"1Z", b"0x10", b"1, 1", b"\xa01", b"1 1", b"1\x0b", b"1e0"):
+    for length in (b"+1_0", b"", b"-48", b"1Z", b"0x10", b"1, 1", b"\xa01", b"1 1", b"1\x0b",
+                   b"1e0"):
         yield post + host + b"Content-Length: " + length + b"\r\n\r\n0123456789"
     for one, two in ((b"1", b"0"), (b"0", b"1"), (b"", b"43"), (b"43", b""), (b"0", b"31")):
         yield (post + host + b"Content-Length: " + one + b"\r\nContent-Length: " + two +
                b"\r\n\r\n" + evil + b"\r\n\r\n")
-    for te in (b",chunked", b"\xa0chunked\xa0", b"\xffchunked\xff", b"blegh", b"chunked\r\nTransfer-"
+    for te in (b",chunked", b"\xa0chunked\xa0", b"\xffchunked\xff", b"blegh",
+               b"chunked\r\nTransfer-"
                b"Encoding: chunked", b"identity, chunked", b"chunked ,", b"\x0cchunked"):
         for cl in (b"", b"Content-Length: 5\r\n"):
             yield post + host + b"Transfer-Encoding: " + te + b"\r\n" + cl + b"\r\n0\r\n\r\n"
     for line in (b"GET /test HTTP/1.32", b"GET ! HTTP/1.1", b"GET /\nHTTP/1.1", b"\x00 / HTTP/1.1",
-                 b"GET / HTTP/4294967295.255", b"GET / HTTP/\r\r1.1", b'G=":<>(e),[T];?" / HTTP/1.1',
+                 b"GET / HTTP/4294967295.255", b"GET / HTTP/\r\r1.1",
+                 b'G=":<>(e),[T];?" / HTTP/1.1',
                  b"POST /  HTTP/1.1", b"PRI * HTTP/2.0"):
         yield line + b"\r\n" + host + b"\r\n"
     for hosts in (b"Host: \xffa\xff\r\n", b"Host: google.com\x00.kallus.org\r\n", b"host: \r\n"):

@@ -1,6 +1,6 @@
 """Rows J01 to J12: JSON that two readers would read differently (WeChat Pay v3).
 
-Everything here is signed and sealed by the platform's keys: what is refused is refused by its shape.
+Everything here is signed and sealed by the platform's keys: what is refused, is for its shape.
 """
 import json
 import re
@@ -84,7 +84,8 @@ def types(case):
 def numbers(case):
     number, message, text = plain(case)
     wrong = ["1e4", "1E4", "10000.0", "1E400", "-0", "010000", "+10000", ".5", "5.", "0x64", "NaN",
-             "Infinity", "-Infinity", "1" + "0" * 400, "9223372036854775808", "18446744073709551616",
+             "Infinity", "-Infinity", "1" + "0" * 400, "9223372036854775808",
+             "18446744073709551616",
              "1e-2", "10000e0", "1_0000", "10,000", "0o17", "10000L", "--1", "0e400", "-10000",
              "1.0E4", "１００００"]
     case.refused(sealed(message, [(one, text.replace('"total": 10000', f'"total": {one}'))
@@ -117,8 +118,10 @@ def non_standard(case):
     number, message, text = plain(case)
     forms = [("// comment", text.replace("{", "{ // c\n", 1)), ("/* */", "/* c */" + text),
              ("# comment", "# c\n" + text), ("trailing comma", text[:-1] + ",}"),
-             ("leading comma", text.replace("{", "{,", 1)), ("two commas", text.replace(",", ",,", 1)),
-             ("single quotes", text.replace('"', "'")), ("no quotes", text.replace('"total"', "total")),
+             ("leading comma", text.replace("{", "{,", 1)), ("two commas", text.replace(",", ",,",
+                                                                                        1)),
+             ("single quotes", text.replace('"', "'")), ("no quotes", text.replace('"total"',
+                                                                                   "total")),
              ("no colon", text.replace('"total": ', '"total" ')),
              ("equals", text.replace('"total": ', '"total"= ')),
              ("line in a string", text.replace("JSAPI", "JS\nAPI")),
@@ -141,7 +144,8 @@ def strings(case):
     case.refused(sealed(message, [(one, text.replace(value, one)) for one in bad]), REFUSED)
     raw = text.encode()
     case.refused([(repr(one), message.clone().say_text(raw.replace(b"JSAPI", one))) for one in
-                  (b"\xff", b"\xc0\xae", b"\xed\xa0\x80", b"\xe4\xb8", b"\x80", b"\xf8\x88\x80\x80")],
+                  (b"\xff", b"\xc0\xae", b"\xed\xa0\x80", b"\xe4\xb8", b"\x80",
+                   b"\xf8\x88\x80\x80")],
                  REFUSED)
     case.expect_state(number, "awaiting")
     case.pays(message.clone().say_text(text.replace("JSAPI", "\\ud83d\\ude00\\u0000")), number,
@@ -151,7 +155,8 @@ def strings(case):
 @row("J08", "other things than an object")
 def top_level(case):
     number, message, text = plain(case)
-    others = ["[]", "null", '""', "1", "", " ", "true", "[" + text + "]", '"' + "x" * 99 + '"', "\0",
+    others = ["[]", "null", '""', "1", "", " ", "true", "[" + text + "]", '"' + "x" * 99 + '"',
+              "\0",
               "\ufeff" + text, "{", "}", "[[]]", "-"]
     case.refused(sealed(message, [(one[:20], one) for one in others]), REFUSED)
     case.refused(enveloped(message, [(one[:20], one) for one in others]), REFUSED)

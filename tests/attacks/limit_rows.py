@@ -124,7 +124,8 @@ def compressed(case):
                                      ("gzip", nested), ("x", message.body), ("", message.body),
                                      ("identity, gzip", message.body), ("gzip", message.body))]
         case.refused(inputs, {"content_encoding_wrong"})
-        twice = message.with_more("Content-Encoding", "identity").with_more("Content-Encoding", "gzip")
+        twice = message.with_more("Content-Encoding", "identity").with_more("Content-Encoding",
+                                                                            "gzip")
         case.refused([("twice", twice)], {"content_encoding_wrong"})
         case.refused([("unnamed", message.with_body(gzip.compress(message.body)))])
         case.pays(message.with_more("Content-Encoding", "identity"), number, "identity")
@@ -308,7 +309,8 @@ def json_depth(case):
              ("closed", "[" * (most // 2) + "]" * (most // 2)),
              ("within", '{"z":' + "[" * 33 + "]" * 33 + "}"),
              ("mixed", '[{"a":' * (most // 7))]
-    quick_refusals(case, [(label, message.clone().sign_body(text.encode())) for label, text in texts],
+    quick_refusals(case, [(label, message.clone().sign_body(text.encode())) for label,
+                          text in texts],
                    {"body_malformed"})
     quick_refusals(case, [("sealed " + label, message.clone().say_text(text[:most // 2]))
                           for label, text in texts], {"body_malformed"})
@@ -319,10 +321,12 @@ def json_width(case):
     _, message = case.genuine("wechat")
     wide = {f"k{i}": 1 for i in range(10000)}
     texts = [("keys", json.dumps(wide)), ("values", json.dumps([1] * 60000)),
-             ("string", json.dumps({"a": "x" * 200 * 1024})), ("number", '{"a":' + "1" * 200000 + "}"),
+             ("string", json.dumps({"a": "x" * 200 * 1024})), ("number", '{"a":' + "1" * 200000 +
+                                                               "}"),
              ("nested values", json.dumps({"a": [[]] * 30000})),
              ("escapes", '{"a":"' + "\\u0041" * 30000 + '"}')]
-    quick_refusals(case, [(label, message.clone().sign_body(text.encode())) for label, text in texts])
+    quick_refusals(case, [(label, message.clone().sign_body(text.encode())) for label,
+                          text in texts])
     _, message = case.genuine("wechat")
     larger = message.clone().sign_body(json.dumps({f"k{i}": 1 for i in range(10**5)}).encode())
     case.broken([("1 MiB", larger.raw())], (413,))
@@ -331,7 +335,8 @@ def json_width(case):
 @row("L14", "forms that are wide")
 def form_width(case):
     _, message = case.genuine("alipay")
-    texts = [("parameters", "&".join(f"k{i}=1" for i in range(20000))), ("name", "x" * 200000 + "=1"),
+    texts = [("parameters", "&".join(f"k{i}=1" for i in range(20000))), ("name", "x" * 200000 +
+                                                                         "=1"),
              ("ampersands", "&" * 200000), ("equals", "=" * 200000), ("percents", "%" * 200000),
              ("escapes", "a=" + "%41" * 60000), ("value", "a=" + "x" * 200000)]
     quick_refusals(case, [(label, message.with_body(text.encode())) for label, text in texts])
@@ -357,7 +362,8 @@ def colliding(case):
                                             [:BODY_MAX - 9])
             case.refused([(f"JSON {count}", two)])
             took.append(quickest(case, one, 9) + quickest(case, two, 9))
-        case.require(took[0] < 2 * took[1] + 0.002, f"{count}: {took[0]:.4f} s against {took[1]:.4f} s")
+        case.require(took[0] < 2 * took[1] + 0.002,
+                     f"{count}: {took[0]:.4f} s against {took[1]:.4f} s")
 
 
 @row("L16", "XML that is deep or wide")

@@ -1,7 +1,7 @@
 """Callbacks as the platforms sign them, to be bent and signed again.
 
-Written from the platforms' protocols, not from the daemon's code. A message is spoiled in one of two
-ways: before it is signed (the platform said it), or afterwards (a stranger did).
+Written from the platforms' protocols, not from the daemon's code. A message is spoiled in one of
+two ways: before it is signed (the platform said it), or afterwards (a stranger did).
 """
 import base64
 import copy
@@ -137,7 +137,8 @@ class Alipay(Message):
         self.fields = {
             "app_id": account.app_id, "auth_app_id": account.app_id, "charset": "utf-8",
             "buyer_id": "2088102117412345", "gmt_create": china_time(back=9),
-            "gmt_payment": china_time(), "notify_id": unique[:34], "notify_time": china_time(back=1),
+            "gmt_payment": china_time(), "notify_id": unique[:34],
+            "notify_time": china_time(back=1),
             "notify_type": "trade_status_sync", "out_trade_no": number,
             "seller_id": account.seller_id, "subject": "Annual plan", "total_amount": total,
             "trade_no": "2026" + str(int(unique[:16], 16)).zfill(24)[-24:],

@@ -10,7 +10,8 @@ from rows import EACH_CHANNEL, Skipped, messages, rig, row, wire
 
 INJECTIONS = ["a\r\nb", "a\nb", 'x","level":"error', '{"a":1}', "\x1b[2J\x1b[31m", "\u202egnp.exe",
               "\u2028\u2029", "\u0085", "%n%s%x%n", "{}{0}{:d}", "${jndi:ldap://127.0.0.1/a}", "\0",
-              "$(id)", "`id`", "<script>alert(1)</script>", "'; DROP TABLE orders; --", "\x7f\x08\x08",
+              "$(id)", "`id`", "<script>alert(1)</script>", "'; DROP TABLE orders; --",
+              "\x7f\x08\x08",
               "\\u000a", "x" * 5000]
 
 
@@ -82,7 +83,8 @@ def format_strings(case):
         case.acked(message, text)
         found = [one for one in case.site.incidents("unknown_order")
                  if text in one["subject"] + one["detail"]]
-        case.require(found or text in json.dumps(case.site.incidents()), f"{text} is not kept as it is")
+        case.require(found or text in json.dumps(case.site.incidents()),
+                     f"{text} is not kept as it is")
     lines_are_sound(case, case.site.log_lines())
     case.require(case.site.rss_kib() - rss < 64 * 1024, "memory")
     case.require(not case.site.sockets_out(), "somebody was called")
@@ -170,7 +172,8 @@ def other_site(case, folder, server, account_lines):
      needs=('trusted_proxies = ["10.0.0.0/8"]\npeer_from = "x-forwarded-for"\n',
             'allow_from = ["203.0.113.0/24"]\n'))
 def allowlist(case):
-    with other_site(case, "o05-a", "", 'allow_from = ["203.0.113.0/24", "2001:db8::/32"]\n') as site:
+    with other_site(case, "o05-a", "",
+                    'allow_from = ["203.0.113.0/24", "2001:db8::/32"]\n') as site:
         inner = type(case)(site, case.quick, case.scratch)
         number, message = inner.genuine("alipay")
         inner.refused([("not listed", message)] + [
@@ -196,8 +199,10 @@ def allowlist(case):
         inner = type(case)(site, case.quick, case.scratch)
         for address, listed in (("203.0.113.127", False), ("203.0.113.128", True),
                                 ("203.0.113.255", True), ("203.0.114.0", False),
-                                ("::ffff:203.0.113.200", True), ("203.0.113.200, 198.51.100.1", False),
-                                ("198.51.100.1, 203.0.113.200", True), ("unknown", False), ("", False)):
+                                ("::ffff:203.0.113.200", True), ("203.0.113.200, 198.51.100.1",
+                                                                 False),
+                                ("198.51.100.1, 203.0.113.200", True), ("unknown", False), ("",
+                                                                                            False)):
             number, message = inner.genuine("alipay")
             told = message.with_more("X-Forwarded-For", address)
             if listed:

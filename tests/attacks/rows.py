@@ -30,7 +30,7 @@ def row(name, title, needs=None):
     """Registers a function as a row.
 
     @param needs  a piece of configuration that the daemon has to know for the row to make sense:
-                  (lines for [server], lines for account alipay). Where it does not, the row is pending
+                  (lines for [server], lines for account alipay). Where not, the row is pending
     """
     def register(run):
         assert name not in ROWS, name

@@ -1,12 +1,17 @@
 #!/usr/bin/python3
 """Goal: every row of the project's list of attacks holds against the running daemon (P3, P4, P5).
 
-Method: a real daemon with accounts of every channel; each row makes its inputs, sends them as bytes,
-and asserts both the answer and, through the admin API, what was recorded. Before and after each group
-an honest message of every channel must be accepted; after it the process must be alive and no
-sanitizer may have spoken. A row that does not hold must stand in exceptions.toml, with a reason.
+Method: a real daemon with accounts of every channel; each row makes its inputs, sends them as
+bytes, and asserts both the answer and, through the admin API, what was recorded. Before and after
+each group an honest message of every channel must be accepted; after it the process must be alive
+and no sanitizer may have spoken. A row that does not hold must stand in exceptions.toml, with a
+reason.
 
   run.py POSTERN [--rows H,L05] [--json] [--quick]
+  run.py POSTERN --planted "verify 1" --rows S04,S08
+
+With --planted a function of OpenSSL lies as verifier_shim.py has it, and the run passes only if
+every row that was chosen notices.
 """
 import argparse
 import importlib
@@ -24,6 +29,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import rig  # noqa: E402
 import rows  # noqa: E402
+import verifier_shim  # noqa: E402
 
 MODULES = ("framing_rows", "http_rows", "limit_rows", "form_rows", "json_rows", "xml_rows",
            "signature_rows", "alipay_rows", "wechat_rows", "business_rows", "replay_rows",
@@ -85,12 +91,27 @@ def check_group(site, group):
     return [f"group {group}: {sentence}" for sentence in wrong]
 
 
+def run_planted(site, shim, args, scratch):
+    """0 if every chosen row fails while OpenSSL lies."""
+    blind = []
+    for one in rows.chosen(args.rows):
+        shim.inject(args.planted)
+        verdict, detail = run_row(one, rows.Case(site, True, scratch))
+        print(f"{one.name} {verdict}: {detail.splitlines()[0][:150] if detail else ''}")
+        if verdict != "failed":
+            blind.append(one.name)
+    shim.inject("")
+    print(f"attacks: planted {args.planted!r}, {len(blind)} rows are blind {' '.join(blind)}")
+    return 1 if blind else 0
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("postern")
     parser.add_argument("--rows", default="")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true", help="fewer samples, no waiting")
+    parser.add_argument("--planted", default="", help="a lie of OpenSSL's that rows must notice")
     args = parser.parse_args()
     for module in MODULES:
         if (HERE / f"{module}.py").exists():
@@ -99,7 +120,11 @@ def main():
     results, troubles, inputs = {}, [], 0
     with tempfile.TemporaryDirectory(prefix="postern-attacks-") as folder:
         root = pathlib.Path(folder)
-        with rig.Site(args.postern, root / "site", rig.Keys()) as site:
+        shim = verifier_shim.Shim(root / "planted") if args.planted else None
+        with rig.Site(args.postern, root / "site", rig.Keys(),
+                      environment=shim.environment if shim else None) as site:
+            if shim:
+                sys.exit(run_planted(site, shim, args, root / "scratch"))
             group = ""
             for one in rows.chosen(args.rows):
                 case = rows.Case(site, args.quick, root / "scratch")

@@ -149,7 +149,8 @@ def hex_spellings(case):
         number, message = case.genuine(account)
         right = message.signature()
         wrong = [right.lower(), right[:-1], "0" + right, "0x" + right, right + " ", " " + right,
-                 right.capitalize(), right + "00", right[:32] if len(right) == 64 else right + right,
+                 right.capitalize(), right + "00", right[:32] if len(right) == 64 else right +
+                 right,
                  base64.b64encode(bytes.fromhex(right)).decode()]
         case.refused([(one, message.with_signature(one)) for one in wrong], SIGNED_WRONGLY)
         case.pays(message, number, "upper case, as documented")
@@ -332,7 +333,8 @@ def weak_secrets(case):
             case.require(one.strip() not in output or len(one.strip()) < 8,
                          f"the weak secret is shown: {output}")
     short = messages.new_key(bits=1024)
-    shapes = ["", "  ", "test", messages.public_pem(short), messages.private_text(case.site.keys.alipay),
+    shapes = ["", "  ", "test", messages.public_pem(short),
+              messages.private_text(case.site.keys.alipay),
               messages.public_pem(case.site.keys.alipay)[:200]]
     for name in ("alipay.pem", "wechat.pem"):
         for one in case.sampled(shapes, 20, quick=2):

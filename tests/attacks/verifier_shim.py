@@ -1,4 +1,4 @@
-"""A library loaded before OpenSSL whose functions fail when told to, and that counts comparisons."""
+"""A library in front of OpenSSL whose functions fail when told to, and that counts comparisons."""
 import os
 import pathlib
 import subprocess

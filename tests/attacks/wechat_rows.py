@@ -90,7 +90,8 @@ def refund_notices(case):
     # which an oracle of paddings would need; padding that is none; another key.
     texts = ["x", "====", "!!!!", sealed.decode()[:-1], sealed.decode().replace("A", "\n", 1),
              base64.b64encode(raw[:-1]).decode(), base64.b64encode(raw + b"\0" * 16).decode(),
-             base64.b64encode(raw[:-16]).decode(), base64.b64encode(b"\0" * 16).decode(), "A" * 20000]
+             base64.b64encode(raw[:-16]).decode(), base64.b64encode(b"\0" * 16).decode(),
+             "A" * 20000]
     texts += [base64.b64encode(raw[:i] + bytes([raw[i] ^ 1]) + raw[i + 1:]).decode()
               for i in case.sampled(range(len(raw)), 200)]
     texts += [base64.b64encode(raw[:-16] + bytes([value]) * 16).decode()
@@ -174,7 +175,8 @@ def probe(case):
     probes = site.total("postern_callback_probes_total")
     rejected = site.total("postern_callbacks_rejected_total")
     count = 0
-    for value in ("WECHATPAY/SIGNTEST/", "WECHATPAY/SIGNTEST/AAAA", "WECHATPAY/SIGNTEST/" + "x" * 300):
+    for value in ("WECHATPAY/SIGNTEST/", "WECHATPAY/SIGNTEST/AAAA", "WECHATPAY/SIGNTEST/" +
+                  "x" * 300):
         _, message = case.genuine("wechat")
         case.refused([(value[:30], message.with_header("Wechatpay-Signature", value))])
         count += 1
@@ -209,7 +211,8 @@ def serials(case):
     certified_message = message.clone().sign(keys.wechat_certified)
     case.pays(certified_message.with_header("Wechatpay-Serial", certified), number, "certificate")
     number, message = case.genuine("wechat")
-    case.pays(message.with_header("Wechatpay-Serial", own.lower()), number, "the id in small letters")
+    case.pays(message.with_header("Wechatpay-Serial", own.lower()), number,
+              "the id in small letters")
 
 
 @row("W11", "other kinds of signatures by name")
@@ -245,7 +248,8 @@ def boundaries(case):
     case.require(len(lines) == 3 and len(moved) == 3, "the text is not what it should be")
     raw = message.raw()
     stamp = b"Wechatpay-Timestamp: " + message.timestamp.encode()
-    case.broken([("LF in the timestamp", raw.replace(stamp, stamp + b"\n" + message.nonce.encode())),
+    case.broken([("LF in the timestamp", raw.replace(stamp, stamp + b"\n" +
+                                                     message.nonce.encode())),
                  ("CR in the timestamp", raw.replace(stamp, stamp + b"\r1"))])
     case.expect_state(number, "awaiting")
 
@@ -288,7 +292,8 @@ def sealed(case):
     for text in ("", "{}", "[]", "null", '"x"', "{", "\0"):
         case.refused([(f"sealed {text!r}", message.clone().say_text(text))])
     kept = case.site.get("/v1/rejected/wechat")["rejected"]
-    case.require(all(number not in one["detail"] for one in kept), "a part of the plaintext is told")
+    case.require(all(number not in one["detail"] for one in kept),
+                 "a part of the plaintext is told")
     case.expect_state(number, "awaiting")
     case.pays(message.sign(), number)
 

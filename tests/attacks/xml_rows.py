@@ -68,7 +68,8 @@ def doctypes(case):
     number, message = case.genuine()
     kinds = ["<!DOCTYPE x>", "<!DOCTYPE xml>", "<!DOCTYPE xml []>", "<!doctype xml>",
              '<!DOCTYPE xml SYSTEM "x">', "<?xml version='1.0'?><!DOCTYPE xml>", "<!DOCTYPE",
-             '<!DOCTYPE xml PUBLIC "-//x" "http://127.0.0.1/x">', "<!ELEMENT x ANY>", "<!ENTITY a 'b'>"]
+             '<!DOCTYPE xml PUBLIC "-//x" "http://127.0.0.1/x">', "<!ELEMENT x ANY>",
+             "<!ENTITY a 'b'>"]
     case.refused([(kind, in_front(message, kind)) for kind in kinds], REFUSED)
     behind = message.body.replace(b"<xml>", b"<xml><!DOCTYPE x>")
     case.refused([("inside", message.with_body(behind)),
@@ -176,7 +177,8 @@ def cdata(case):
     number, message = case.genuine()
     case.refused([(value, with_value(message, value)) for value in
                   ("<![CDATA[100]]>00", "100<![CDATA[00]]>", "<![CDATA[100]]><![CDATA[00]]>",
-                   "<![CDATA[10000]]> ", " <![CDATA[10000]]>", "<![CDATA[]]>10000", "<![CDATA[10000",
+                   "<![CDATA[10000]]> ", " <![CDATA[10000]]>", "<![CDATA[]]>10000",
+                   "<![CDATA[10000",
                    "<![CDATA[10000]]]]>", "<![cdata[10000]]>", "<![CDATA[10000]]><![CDATA[]]>")],
                  REFUSED | {"signature_not_verified"})
     case.refused([("bare CDATA", message.with_body(message.body.replace(
@@ -189,7 +191,8 @@ def cdata(case):
 def references(case):
     number, message = case.genuine()
     case.refused([(value, with_value(message, value)) for value in
-                  ("&#49;0000", "&#x31;0000", "&#x0;", "&#0;", "&#xD800;", "&#x110000;", "&#;", "&;",
+                  ("&#49;0000", "&#x31;0000", "&#x0;", "&#0;", "&#xD800;", "&#x110000;", "&#;",
+                   "&;",
                    "&nbsp;10000", "&#-1;", "&#99999999999;", "&amp", "&lt", "10000&", "&AMP;",
                    "&quot", "&#x31", "&copy;")], REFUSED)
     case.expect_state(number, "awaiting")
@@ -266,9 +269,12 @@ def whole_documents(case):
         ("open element", body.replace(b"</attach>", b"")), ("crossed", body.replace(
             b"</attach>", b"</xml>")), ("wrong root", body.replace(b"xml>", b"root>")),
         ("capitals", body.replace(b"xml>", b"XML>")), ("nothing", b""), ("blank", b"  \n"),
-        ("NUL behind", body + b"\0"), ("blank in front", b" " + body), ("LF in front", b"\n" + body),
-        ("inside a root", b"<a>" + body + b"</a>"), ("tag in a tag", body.replace(b"<attach", b"<<attach")),
-        ("text", b"xml"), ("JSON", b"{}"), ("half a tag", body[:-1]), ("<", b"<"), ("<xml", b"<xml"))],
+        ("NUL behind", body + b"\0"), ("blank in front", b" " + body), ("LF in front", b"\n" +
+                                                                        body),
+        ("inside a root", b"<a>" + body + b"</a>"), ("tag in a tag", body.replace(b"<attach",
+                                                                                  b"<<attach")),
+        ("text", b"xml"), ("JSON", b"{}"), ("half a tag", body[:-1]), ("<", b"<"), ("<xml",
+                                                                                    b"<xml"))],
         REFUSED)
     case.refused([("an empty root", message.with_body(b"<xml></xml>")),
                   ("self-closed", message.with_body(b"<xml/>"))])
