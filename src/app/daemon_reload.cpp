@@ -77,7 +77,7 @@ void Daemon::put_in_force(Config wanted, const admin::ConfigurationChange& chang
   ledger_->set_policy(policy);
   if (planted_fault("reload_gap")) {
     ingest_->configure({}, policy);
-    planted_pause();
+    for (int i = 0; i < 50; ++i) planted_pause();
   }
   if (!planted_fault("reload_keeps_keys")) ingest_->configure(wanted.channels(), policy);
   admin_api_->configure(wanted.account_infos(), wanted.channels(), wanted.endpoint_infos(),
