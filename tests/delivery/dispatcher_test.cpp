@@ -91,6 +91,15 @@ class DispatcherTest : public testing::Test {
     dispatcher->wake();
   }
 
+  /// Puts another endpoint of that name in place of the one there may be.
+  void put(const std::string& name) {
+    outboxes[name] = std::make_shared<Outbox>();
+    dispatcher->put({.name = EndpointName::trusted(name),
+                     .sink = std::make_unique<ScriptedSink>(outboxes[name]),
+                     .schedule = {.delays = {1s, 10s}}});
+    settle();
+  }
+
   void restart() {
     dispatcher->stop();
     dispatcher.reset();
@@ -553,6 +562,33 @@ TEST_F(DispatcherTest, AnswersAndWritesWhatWasBeingTriedWhenItStops) {
   EXPECT_EQ(disk.deliveries.at(1).due_at, world.now());
   restart();
   start();
+  EXPECT_EQ(open(), "A1");
+}
+
+// P14
+TEST_F(DispatcherTest, GivesWhatAnEndpointWasTryingToTheOneInItsPlace) {
+  events("A", 2, {"shop", "other"});
+  start({"shop", "other"});
+  const std::shared_ptr<Outbox> old = outboxes["shop"];
+  put("shop");
+  EXPECT_TRUE(old->empty());
+  EXPECT_EQ(open(), "A1");
+  EXPECT_EQ(open("other"), "A1");  // untouched
+  EXPECT_EQ(disk.tries.size(), 1U);
+  EXPECT_EQ(disk.deliveries.at(1).tries, 0);
+  answer(kTaken);
+  EXPECT_EQ(open(), "A2");
+}
+
+TEST_F(DispatcherTest, GivesBackAClaimThatComesAfterItsEndpointWent) {
+  events("A", 1);
+  begin();
+  dispatcher->remove(EndpointName::trusted("shop"));
+  settle();
+  // At once, and not when the lease is over.
+  EXPECT_EQ(disk.deliveries.at(1).due_at, world.now());
+  EXPECT_TRUE(dispatcher->standings().empty());
+  put("shop");
   EXPECT_EQ(open(), "A1");
 }
 
