@@ -2,7 +2,14 @@
 
 #include <string.h>
 
+#include <utility>
+
 namespace postern {
+
+Secret::Secret(std::string text) : text_(std::move(text)) {
+  // A short text is copied, not moved.
+  wipe(text);
+}
 
 Secret& Secret::operator=(const Secret& other) {
   if (this != &other) {
@@ -25,10 +32,12 @@ Secret& Secret::operator=(Secret&& other) noexcept {
   return *this;
 }
 
-void Secret::wipe() noexcept {
+void Secret::wipe(std::string& text) noexcept {
   // Swapping or moving a short string would leave its bytes in the old object: overwrite in place.
-  explicit_bzero(text_.data(), text_.size());
-  text_.clear();
+  // All of the capacity, since a string that was cut keeps what it was.
+  text.resize(text.capacity());
+  explicit_bzero(text.data(), text.size());
+  text.clear();
 }
 
 }  // namespace postern

@@ -2,7 +2,6 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 
 namespace postern {
 
@@ -11,7 +10,8 @@ namespace postern {
 class Secret {
  public:
   Secret() = default;
-  explicit Secret(std::string text) : text_(std::move(text)) {}
+  /// Takes `text` over; nothing of it stays behind in the argument.
+  explicit Secret(std::string text);
   Secret(const Secret&) = default;
   Secret& operator=(const Secret& other);
   Secret(Secret&& other) noexcept;
@@ -24,7 +24,8 @@ class Secret {
   [[nodiscard]] std::string_view reveal() const { return text_; }
 
  private:
-  void wipe() noexcept;
+  void wipe() noexcept { wipe(text_); }
+  static void wipe(std::string& text) noexcept;
   std::string text_;
 };
 

@@ -98,6 +98,17 @@ TEST(Secret, AssigningOverASecretWipesTheOldText) {
   EXPECT_TRUE(is_wiped(copied_bytes + kShort.size(), kLong.size() - kShort.size()));
 }
 
+TEST(Secret, WipesWhatWasCutOffItsTextToo) {
+  std::string cut = kLong;
+  cut.resize(3);
+  Secret secret{std::move(cut)};
+  const char* const bytes = secret.reveal().data();
+  ASSERT_EQ(bytes[4], 'S');
+  secret = Secret{std::string("new")};
+  ASSERT_EQ(secret.reveal().data(), bytes);
+  EXPECT_TRUE(is_wiped(bytes + 3, kLong.size() - 3));
+}
+
 TEST(Secret, AssigningToItselfKeepsIt) {
   Secret secret{kShort};
   Secret& same = secret;
