@@ -121,9 +121,10 @@ class GoneCommand final : public store::Command {
   void plan(WorkingSet& working) override {
     working.raise_incident({.kind = core::IncidentKind::kEndpointGone,
                             .subject = endpoint_.text(),
-                            .detail = "The endpoint answered 410: it takes nothing any more, so "
-                                      "nothing is sent to it. Mend its URL and reload, or mend it and "
-                                      "restart Postern; what it is owed is kept.",
+                            .detail =
+                                "The endpoint answered 410: it takes nothing any more, so "
+                                "nothing is sent to it. Mend its URL and reload, or mend it and "
+                                "restart Postern; what it is owed is kept.",
                             .first_at = now_,
                             .last_at = now_});
   }

@@ -75,7 +75,8 @@ class Server {
 
   /// The port bound, also where 0 was asked for.
   [[nodiscard]] std::uint16_t port() const;
-  /// Replaces the limits: for what is read from now on, on open connections too. @thread any
+  /// Replaces the limits: counts and deadlines at once, sizes for connections that are accepted
+  /// from now on. @thread any
   void set_limits(const Limits& limits);
   /// Stops accepting, lets requests already read be answered (with "Connection: close"), closes
   /// idle connections, and returns when all is done or `limit` has passed. @thread any but its own
