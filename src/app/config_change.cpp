@@ -53,7 +53,12 @@ constexpr std::array<std::string_view, 15> kLive = {"admin.api_key",
                                            std::vector<std::string>& changed) {
   const SectionNotes& now = notes_of(wanted, section);
   for (const std::string& key : differing(notes_of(running, section), now)) {
-    if (std::ranges::find(kLive, fmt::format("{}.{}", section, key)) == kLive.end()) {
+    // A listener cannot begin or cease to speak TLS.
+    const bool is_tls_switched = section.ends_with(".tls") && (!running.notes.contains(section) ||
+                                                               !wanted.notes.contains(section));
+    const bool is_live =
+        std::ranges::find(kLive, fmt::format("{}.{}", section, key)) != kLive.end();
+    if (is_tls_switched || !is_live) {
       const auto setting = now.settings.find(key);
       const bool is_there = setting != now.settings.end();
       const ConfigFile file{.name = wanted.file, .folder = {}};

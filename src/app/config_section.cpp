@@ -22,7 +22,8 @@ std::string at(const ConfigFile& file, toml::source_index line, std::string_view
 const toml::node* Section::ask(std::string_view key) {
   asked_.emplace(key);
   const toml::node* node = table_ == nullptr ? nullptr : table_->get(key);
-  if (node == nullptr || file_.notes == nullptr) return node;
+  // A table's keys are noted by the section that reads it.
+  if (node == nullptr || node->is_table() || file_.notes == nullptr) return node;
   SectionNotes& notes = (*file_.notes)[title_];
   notes.line = table_->source().begin.line;
   std::ostringstream text;
