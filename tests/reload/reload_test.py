@@ -3,12 +3,13 @@
 nothing signed by a key in force (P14).
 
 Method: a real daemon is reloaded by SIGHUP and by the API in turn while senders post signed WeChat
-Pay v2 payments over kept-alive and over new connections: keys are rotated (old, both, new), an
-account comes and goes, limits and log level change, and broken files are tried in between. Of each
-key and account it is known from when to when it was certainly in force, and when certainly not: an
-answer is held against that. Around a reload, between asking and its answer, either is right.
+Pay v2 payments over kept-alive and over new TLS connections: keys are rotated (old, both, new), the
+certificate is renewed, an account comes and goes, limits and log level change, and broken files are
+tried in between. Of each key, account and certificate it is known from when to when it was certainly
+in force, and when certainly not: an answer is held against that. Around a reload, between asking and
+its answer, either is right.
 
-  reload_test.py POSTERN BROKEN_CONFIGS [--reloads 5] [--seed N] [--planted FAULT]
+  reload_test.py POSTERN BROKEN_CONFIGS [--reloads 5] [--seed N] [--plain] [--planted FAULT]
 
 With --planted the daemon is deliberately wrong, and the test passes only if that is reported.
 """
@@ -22,6 +23,7 @@ import pathlib
 import random
 import re
 import signal
+import ssl
 import statistics
 import subprocess
 import sys
@@ -34,6 +36,9 @@ ADMIN_KEY = "reload-test-" + hashlib.sha256(b"admin").hexdigest()[:24]
 SENDERS = 6
 PAUSE_SECONDS = 0.12
 MAIN, SECOND = "main", "second"
+# What is shown is compared with what is known: no authority is asked.
+TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
 
 
 def key_text(number):
@@ -87,17 +92,45 @@ class InForce:
         return False
 
 
+class Certificates:
+    """Self-signed ones, made beforehand; one at a time stands where the configuration says."""
+
+    def __init__(self, folder, count):
+        self.folder, self.names = folder, []
+        for number in range(count):
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                 "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", f"/CN={number}",
+                 "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / f"{number}.tls.key",
+                 "-out", folder / f"{number}.tls.pem"], check=True, capture_output=True)
+            text = (folder / f"{number}.tls.pem").read_text()
+            self.names.append(name_of(ssl.PEM_cert_to_DER_cert(text)))
+
+    def install(self, number):
+        for kind in ("pem", "key"):
+            new = self.folder / f"installed.tls.{kind}.next"
+            new.write_text((self.folder / f"{number}.tls.{kind}").read_text())
+            new.chmod(0o600)
+            new.rename(self.folder / f"installed.tls.{kind}")
+
+
+def name_of(certificate):
+    return "certificate " + hashlib.sha256(certificate).hexdigest()[:12]
+
+
 class State:
     """What the configuration says now."""
 
-    def __init__(self):
+    def __init__(self, certificates):
+        self.certificates, self.certificate = certificates, 0
         self.keys = [0]
         self.has_second = False
         self.body_bytes_max = 65536
         self.log_level = "warning"
 
     def things(self):
-        return {f"key {k}" for k in self.keys} | ({SECOND} if self.has_second else set())
+        shown = {self.certificates.names[self.certificate]} if self.certificates else set()
+        return {f"key {k}" for k in self.keys} | ({SECOND} if self.has_second else set()) | shown
 
     def text(self):
         keys = ", ".join(f'"file:{k}.key"' for k in self.keys)
@@ -110,6 +143,12 @@ listen = "127.0.0.1:0"
 api_key = "file:admin.key"
 [log]
 level = "{self.log_level}"
+"""
+        if self.certificates:
+            text += """
+[server.tls]
+certificate = "file:installed.tls.pem"
+private_key = "file:installed.tls.key"
 """
         for account, used in [(MAIN, keys)] + [(SECOND, '"file:second.key"')] * self.has_second:
             text += f"""
@@ -176,6 +215,7 @@ class Tally:
     def __init__(self):
         self.lock = threading.Lock()
         self.requests = {"kept alive": 0, "new": 0}
+        self.handshakes = 0
         self.accepted = self.refused = self.either = 0
         self.seconds = []
         self.wrong = []
@@ -189,6 +229,21 @@ class Tally:
             self.either += wanted is None
             if wrong:
                 self.wrong.append(wrong)
+
+
+def connect(daemon, tally, in_force, is_tls):
+    if not is_tls:
+        return http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=20)
+    began = time.monotonic()
+    connection = http.client.HTTPSConnection("127.0.0.1", daemon.port, timeout=20, context=TLS)
+    connection.connect()
+    shown = name_of(connection.sock.getpeercert(binary_form=True))
+    ended = time.monotonic()
+    with tally.lock:
+        tally.handshakes += 1
+        if in_force.wanted(shown, began, ended) is False:
+            tally.wrong.append(f"wrong certificate: {shown}")
+    return connection
 
 
 def send(daemon, tally, in_force, state, stop, index):
@@ -207,7 +262,7 @@ def send(daemon, tally, in_force, state, stop, index):
         began = time.monotonic()
         try:
             if connection is None:
-                connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=20)
+                connection = connect(daemon, tally, in_force, state.certificates is not None)
             connection.request("POST", f"/payment/{account}/callback", body,
                                {"Content-Type": "text/xml"})
             answer = connection.getresponse()
@@ -234,6 +289,8 @@ def next_state(state, step):
     """One change of each kind in turn; every fifth completes a rotation."""
     part = step % 5
     newest = state.keys[-1]
+    if state.certificates and step % 2 == 0:
+        state.certificate = (state.certificate + 1) % len(state.certificates.names)
     if part == 0:
         state.keys = [newest, newest + 1]
     elif part == 1:
@@ -257,7 +314,10 @@ def run(args, folder):
     (folder / "admin.key").write_text(ADMIN_KEY)
     for key in folder.glob("*.key"):
         key.chmod(0o600)
-    state, in_force, tally, stop = State(), InForce(), Tally(), threading.Event()
+    certificates = None if args.plain else Certificates(folder, 3)
+    state, in_force, tally, stop = State(certificates), InForce(), Tally(), threading.Event()
+    if certificates:
+        certificates.install(0)
     (folder / "postern.toml").write_text(state.text())
     environment = {"POSTERN_PLANTED_FAULT": args.planted} if args.planted else {}
     daemon = Daemon(args.postern, folder, environment)
@@ -285,6 +345,8 @@ def run(args, folder):
             next_state(state, step)
             asked = time.monotonic()
             in_force.ask(before, state.things(), asked)
+            if certificates:
+                certificates.install(state.certificate)
             daemon.write(state.text())
             taken, said = daemon.reload(way)
             acknowledged = time.monotonic()
@@ -314,6 +376,7 @@ def main():
     parser.add_argument("broken_configs")
     parser.add_argument("--reloads", type=int, default=int(os.environ.get("POSTERN_RELOADS", "5")))
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    parser.add_argument("--plain", action="store_true", help="without TLS")
     parser.add_argument("--planted", default="")
     args = parser.parse_args()
     print(f"reload_test: seed {args.seed}, {args.reloads} reloads" +
@@ -321,13 +384,14 @@ def main():
     with tempfile.TemporaryDirectory(prefix="postern-reload-") as name:
         wrong, took, refusals, tally = run(args, pathlib.Path(name))
     count = {kind: sum(one.startswith(kind) for one in tally.wrong)
-             for kind in ("dropped", "put off", "wrong accept", "wrong reject")}
+             for kind in ("dropped", "put off", "wrong accept", "wrong reject",
+                          "wrong certificate")}
     wrong += tally.wrong
     seconds = sorted(tally.seconds)
     print(f"reloads {len(took)} (median {statistics.median(took) * 1000:.0f} ms, longest "
           f"{max(took) * 1000:.0f} ms), refused files {refusals}, requests "
           f"{sum(tally.requests.values())} ({tally.requests['kept alive']} kept alive, "
-          f"{tally.requests['new']} on new connections), accepted {tally.accepted}, refused "
+          f"{tally.requests['new']} on new connections), handshakes {tally.handshakes}, accepted {tally.accepted}, refused "
           f"{tally.refused}, either was right {tally.either}, p50 "
           f"{seconds[len(seconds) // 2] * 1000:.1f} ms, p99 "
           f"{seconds[len(seconds) * 99 // 100] * 1000:.1f} ms")
