@@ -5,7 +5,10 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <sstream>
+#include <thread>
+#include <vector>
 
 #include "cli/run.h"
 #include "tests/functional/running.h"
@@ -95,16 +98,66 @@ TEST(Tls, CarriesCallbacksAndLetsOperatorsInByCertificate) {
   EXPECT_FALSE(stranger.send(registration));
   http::BlockingClient plain("127.0.0.1", gateway.callback_port(), kTimeout);
   EXPECT_FALSE(plain.send(tls.site.payment(Platform::kAlipay, "T1")));
-  const auto metrics = admin.send({.method = "GET", .target = "/metrics"});
-  ASSERT_TRUE(metrics);
   for (const std::string_view listener : {"admin", "callback"}) {
-    EXPECT_NE(metrics->body.find(fmt::format(
-                  R"(http_refused_total{{listener="{}",reason="tls_handshake"}} 1)", listener)),
-              std::string::npos)
-        << metrics->body;
+    const std::string line =
+        fmt::format(R"(http_refused_total{{listener="{}",reason="tls_handshake"}} 1)", listener);
+    std::string metrics;
+    for (int i = 0; i < 1000 && metrics.find(line) == std::string::npos; ++i) {
+      metrics = admin.send({.method = "GET", .target = "/metrics"}).value().body;
+    }
+    EXPECT_NE(metrics.find(line), std::string::npos) << metrics;
   }
   gateway.signal(SIGTERM);
   EXPECT_EQ(gateway.wait(), 0);
+}
+
+// P14: new connections and open ones are served all the while, and the last certificate is shown.
+TEST(Tls, LosesNoRequestWhileCertificatesAreReloaded) {
+  constexpr int kReloads = 50;
+  TlsSite tls;
+  Process gateway(tls.site);
+  ASSERT_TRUE(gateway.ready()) << gateway.errors();
+  http::BlockingClient admin("127.0.0.1", gateway.admin_port(), kTimeout, tls.as_operator());
+  HttpRequest reload{.method = "POST", .target = "/v1/configuration/reload"};
+  reload.headers.add("Authorization", fmt::format("Bearer {}", kApiKey));
+  std::atomic<bool> is_over = false;
+  std::atomic<int> answered = 0;
+  std::atomic<int> lost = 0;
+  std::vector<std::thread> clients;
+  for (const int kept : {1, 1, 1'000'000}) {
+    clients.emplace_back([&, kept] {
+      while (!is_over) {
+        // All of the certificates have one key.
+        http::BlockingClient client("127.0.0.1", gateway.callback_port(), kTimeout, tls.knowing());
+        for (int i = 0; i < kept && !is_over; ++i) {
+          const auto response = client.send({.method = "GET", .target = "/none"});
+          ++(response && response->code == 404 ? answered : lost);
+        }
+      }
+    });
+  }
+  std::string last;
+  for (int i = 0; i < kReloads; ++i) {
+    const Issued renewed(
+        {.common_name = fmt::format("certificate {}", i)}, nullptr,
+        testing::Key((::EVP_PKEY_up_ref(tls.server.native_key()), tls.server.native_key())));
+    last = renewed.certificate();
+    tls.site.folder().write("server.pem", last);
+    const HttpResponse done = admin.send(reload).value();
+    ASSERT_EQ(done.code, 200u) << done.body;
+    EXPECT_NE(done.body.find("[server.tls] certificate"), std::string::npos) << done.body;
+  }
+  // A pair that does not belong together changes nothing.
+  tls.site.folder().write("server.pem", Issued({}, nullptr).certificate());
+  EXPECT_NE(admin.send(reload).value().code, 200u);
+  is_over = true;
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(lost, 0);
+  EXPECT_GT(answered, kReloads);
+  http::BlockingClient after(
+      "127.0.0.1", gateway.callback_port(), kTimeout,
+      {{.server_certificates = last, .own_certificates = {}, .own_private_key = {}}});
+  EXPECT_EQ(after.send({.method = "GET", .target = "/none"}).value().code, 404u);
 }
 
 TEST(Tls, IsSpokenByCommands) {
