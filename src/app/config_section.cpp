@@ -2,15 +2,33 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <sstream>
 
-#include "app/secret_source.h"
 #include "crypto/digest.h"
 
 namespace postern::app {
 namespace {
 
 constexpr std::string_view kSecretForm = R"("env:NAME" or "file:PATH")";
+constexpr std::string_view kWindowForm =
+    R"({ source = "file:PATH", from = 2026-12-01T00:00:00Z, until = 2027-12-01T00:00:00Z })";
+
+/// Nothing where the value is no time, or one that does not say how far it is from UTC: a key that
+/// begins to count eight hours late refuses what is genuine.
+[[nodiscard]] std::optional<TimePoint> instant(const toml::node& node) {
+  const auto* value = node.as_date_time();
+  if (value == nullptr || !value->get().offset) return std::nullopt;
+  const toml::date_time& given = value->get();
+  const std::chrono::year_month_day date{std::chrono::year(given.date.year),
+                                         std::chrono::month(given.date.month),
+                                         std::chrono::day(given.date.day)};
+  if (!date.ok()) return std::nullopt;
+  return std::chrono::sys_days(date) + std::chrono::hours(given.time.hour) +
+         std::chrono::minutes(given.time.minute) + std::chrono::seconds(given.time.second) +
+         std::chrono::milliseconds(given.time.nanosecond / 1'000'000) -
+         std::chrono::minutes(given.offset->minutes);
+}
 
 }  // namespace
 
@@ -41,9 +59,13 @@ void Section::note_content(std::string_view key, std::string_view content) const
 Error Section::wrong(std::string_view key, std::string_view what_to_do) const {
   const toml::node* value = table_ == nullptr ? nullptr : table_->get(key);
   if (value == nullptr) return missing(key, what_to_do);
-  return {
-      ErrorClass::kFault, "setting_malformed",
-      at(file_, value->source().begin.line, fmt::format("[{}] {}: {}", title_, key, what_to_do))};
+  return wrong_at(value->source().begin.line, key, what_to_do);
+}
+
+Error Section::wrong_at(toml::source_index line, std::string_view key,
+                        std::string_view what_to_do) const {
+  return {ErrorClass::kFault, "setting_malformed",
+          at(file_, line, fmt::format("[{}] {}: {}", title_, key, what_to_do))};
 }
 
 Error Section::missing(std::string_view key, std::string_view what_to_do) const {
@@ -82,9 +104,7 @@ Result<std::vector<std::string>> Section::texts(std::string_view key) {
     const auto* value = element.as_string();
     if (value == nullptr || value->get().empty()) {
       return std::unexpected(
-          Error{ErrorClass::kFault, "setting_malformed",
-                at(file_, element.source().begin.line,
-                   fmt::format("[{}] {}: {}, none of them empty", title_, key, form))});
+          wrong_at(element.source().begin.line, key, fmt::format("{}, none of them empty", form)));
     }
     values.push_back(value->get());
   }
@@ -128,21 +148,80 @@ std::string Section::place(std::string_view key) const {
             fmt::format("[{}] {}", title_, key));
 }
 
-Result<Secret> Section::read(std::string_view key, const std::string& source) const {
-  Result<Secret> secret = read_secret(source, file_.folder);
+Result<Secret> Section::read(std::string_view key, const std::string& source,
+                             SourceKind kind) const {
+  Result<Secret> secret = read_secret(source, file_.folder, kind);
   if (!secret) return std::unexpected(wrong(key, secret.error().detail));
   note_content(key, secret->reveal());
   return secret;
 }
 
-Result<std::optional<Secret>> Section::optional_secret(std::string_view key) {
+Result<channel::ListedKey> Section::read_key(std::string_view key, const toml::node& node,
+                                             SourceKind kind) const {
+  const toml::source_index line = node.source().begin.line;
+  const auto malformed = [&](std::string_view what) {
+    return std::unexpected(wrong_at(line, key, what));
+  };
+  channel::ListedKey read;
+  const toml::table* table = node.as_table();
+  const toml::node* source = table == nullptr ? &node : table->get("source");
+  if (source == nullptr || !source->is_string()) {
+    return malformed(fmt::format("write {}, or {}", kSecretForm, kWindowForm));
+  }
+  if (table != nullptr) {
+    for (const auto& [name, value] : *table) {
+      if (name == "source") continue;
+      const std::optional<TimePoint> time = instant(value);
+      if ((name != "from" && name != "until") || !time) {
+        return malformed(fmt::format(
+            "write {} with either time or both; a time ends with Z or with its offset from UTC, "
+            "such as +08:00",
+            kWindowForm));
+      }
+      (name == "from" ? read.window.from : read.window.until) = *time;
+    }
+    if (read.window.from >= read.window.until) {
+      return malformed("`until` is not after `from`, so the key would never count");
+    }
+  }
+  Result<Secret> text = read_secret(source->as_string()->get(), file_.folder, kind);
+  if (!text) return malformed(text.error().detail);
+  read.text = std::move(*text);
+  return read;
+}
+
+Result<std::optional<channel::ListedKey>> Section::optional_key(std::string_view key,
+                                                                SourceKind kind) {
+  const toml::node* node = ask(key);
+  if (node == nullptr) return std::nullopt;
+  POSTERN_ASSIGN_OR_RETURN(channel::ListedKey read, read_key(key, *node, kind));
+  return std::optional(std::move(read));
+}
+
+Result<std::vector<channel::ListedKey>> Section::keys(std::string_view key, SourceKind kind) {
+  const toml::node* node = ask(key);
+  if (node == nullptr) return std::vector<channel::ListedKey>();
+  const toml::array* array = node->as_array();
+  if (array == nullptr) {
+    return std::unexpected(
+        wrong(key, fmt::format(R"(write a list: {} = ["file:...", {}])", key, kWindowForm)));
+  }
+  std::vector<channel::ListedKey> keys;
+  for (const toml::node& element : *array) {
+    POSTERN_ASSIGN_OR_RETURN(channel::ListedKey read, read_key(key, element, kind));
+    keys.push_back(std::move(read));
+  }
+  return keys;
+}
+
+Result<std::optional<Secret>> Section::optional_secret(std::string_view key, SourceKind kind) {
   const toml::node* node = ask(key);
   if (node == nullptr) return std::nullopt;
   const auto* source = node->as_string();
   if (source == nullptr) {
     return std::unexpected(wrong(key, fmt::format("write {}", kSecretForm)));
   }
-  POSTERN_ASSIGN_OR_RETURN(Secret secret, read(key, source->get()));
+  POSTERN_ASSIGN_OR_RETURN(Secret secret, read(key, source->get(), kind));
   return std::optional(std::move(secret));
 }
 
@@ -158,7 +237,7 @@ Result<std::vector<Secret>> Section::secrets(std::string_view key) {
   POSTERN_ASSIGN_OR_RETURN(const std::vector<std::string> sources, texts(key));
   std::vector<Secret> secrets;
   for (const std::string& source : sources) {
-    POSTERN_ASSIGN_OR_RETURN(Secret secret, read(key, source));
+    POSTERN_ASSIGN_OR_RETURN(Secret secret, read(key, source, SourceKind::kKey));
     secrets.push_back(std::move(secret));
   }
   return secrets;
@@ -172,7 +251,8 @@ Result<std::vector<std::pair<std::string, Secret>>> Section::named_secrets(std::
     if (equals == 0 || equals == std::string::npos) {
       return std::unexpected(wrong(key, R"(write them as "name=env:NAME" or "name=file:PATH")"));
     }
-    POSTERN_ASSIGN_OR_RETURN(Secret secret, read(key, source.substr(equals + 1)));
+    POSTERN_ASSIGN_OR_RETURN(Secret secret,
+                             read(key, source.substr(equals + 1), SourceKind::kPassword));
     secrets.emplace_back(source.substr(0, equals), std::move(secret));
   }
   return secrets;

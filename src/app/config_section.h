@@ -13,8 +13,10 @@
 #include <utility>
 #include <vector>
 
+#include "app/secret_source.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "channel/settings.h"
 
 namespace postern::app {
 
@@ -61,8 +63,15 @@ class Section {
   /// An absent flag is false.
   [[nodiscard]] Result<bool> flag(std::string_view key);
   [[nodiscard]] Result<Secret> secret(std::string_view key);
-  [[nodiscard]] Result<std::optional<Secret>> optional_secret(std::string_view key);
+  [[nodiscard]] Result<std::optional<Secret>> optional_secret(std::string_view key,
+                                                              SourceKind kind = SourceKind::kKey);
   [[nodiscard]] Result<std::vector<Secret>> secrets(std::string_view key);
+  /// "env:...", "file:...", or { source = "file:...", from = TIME, until = TIME } with at least one
+  /// of the times, which name their offset from UTC.
+  [[nodiscard]] Result<std::optional<channel::ListedKey>> optional_key(
+      std::string_view key, SourceKind kind = SourceKind::kKey);
+  /// A list of these; an absent one is empty.
+  [[nodiscard]] Result<std::vector<channel::ListedKey>> keys(std::string_view key, SourceKind kind);
   /// A list of "name=env:..." or "name=file:...".
   [[nodiscard]] Result<std::vector<std::pair<std::string, Secret>>> named_secrets(
       std::string_view key);
@@ -88,7 +97,12 @@ class Section {
  private:
   [[nodiscard]] const toml::node* ask(std::string_view key);
   [[nodiscard]] Error missing(std::string_view key, std::string_view what_to_do) const;
-  [[nodiscard]] Result<Secret> read(std::string_view key, const std::string& source) const;
+  [[nodiscard]] Error wrong_at(toml::source_index line, std::string_view key,
+                               std::string_view what_to_do) const;
+  [[nodiscard]] Result<Secret> read(std::string_view key, const std::string& source,
+                                    SourceKind kind) const;
+  [[nodiscard]] Result<channel::ListedKey> read_key(std::string_view key, const toml::node& node,
+                                                    SourceKind kind) const;
 
   const ConfigFile& file_;
   std::string title_;

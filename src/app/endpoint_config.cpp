@@ -123,7 +123,8 @@ constexpr std::int64_t kConcurrencyMax = 64;
   delivery::AmqpSinkOptions options;
   POSTERN_ASSIGN_OR_RETURN(std::string url, read_url(section, {"amqps://", "amqp://"}));
   options.url = Secret(std::move(url));
-  POSTERN_ASSIGN_OR_RETURN(std::optional<Secret> password, section.optional_secret("secret"));
+  POSTERN_ASSIGN_OR_RETURN(std::optional<Secret> password,
+                           section.optional_secret("secret", SourceKind::kPassword));
   options.password = std::move(password).value_or(Secret());
   const auto address = delivery::parse_amqp_address(options.url, options.password);
   if (!address) return wrong(section, "url", address.error().detail);

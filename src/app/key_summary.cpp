@@ -11,30 +11,49 @@
 namespace postern::app {
 namespace {
 
-[[nodiscard]] std::string describe(const Secret& secret) {
+/// What the text itself says.
+[[nodiscard]] KeySummary describe(const Secret& secret) {
+  KeySummary summary;
   if (const auto bundle = crypto::Certificate::parse_bundle(secret.reveal())) {
     const crypto::Certificate& first = bundle->front();
-    return fmt::format("{}certificate, serial {}, valid until {}",
-                       bundle->size() > 1
-                           ? fmt::format("{} certificates, the first a ", bundle->size())
+    summary.description = fmt::format(
+        "{}certificate, serial {}, valid until {}",
+        bundle->size() > 1 ? fmt::format("{} certificates, the first a ", bundle->size())
                            : std::string(),
-                       first.serial_hex(), format_rfc3339(first.not_after()));
+        first.serial_hex(), format_rfc3339(first.not_after()));
+    summary.id = first.serial_hex();
+    summary.expires_at = first.not_after();
+  } else if (const auto key = crypto::PublicKey::parse(secret.reveal())) {
+    summary.description =
+        fmt::format("RSA {} public key, fingerprint {}", key->bits(), key->fingerprint());
+    summary.id = key->fingerprint();
+  } else if (const auto pair = crypto::PrivateKey::parse(secret)) {
+    const crypto::PublicKey own = pair->public_key();
+    summary.description = fmt::format("RSA {} private key, fingerprint of its public key {}",
+                                      own.bits(), own.fingerprint());
+    summary.id = own.fingerprint();
+  } else {
+    summary.description = fmt::format("secret of {} bytes", secret.size());
   }
-  if (const auto key = crypto::PublicKey::parse(secret.reveal())) {
-    return fmt::format("RSA {} public key, fingerprint {}", key->bits(), key->fingerprint());
-  }
-  if (const auto key = crypto::PrivateKey::parse(secret)) {
-    const crypto::PublicKey own = key->public_key();
-    return fmt::format("RSA {} private key, fingerprint of its public key {}", own.bits(),
-                       own.fingerprint());
-  }
-  return fmt::format("secret of {} bytes", secret.size());
+  return summary;
 }
 
 }  // namespace
 
-KeySummary summarize_key(std::string_view setting, const Secret& secret) {
-  return {std::string(setting), describe(secret)};
+KeySummary summarize_key(std::string_view setting, const Secret& secret,
+                         const channel::KeyWindow& window) {
+  KeySummary summary = describe(secret);
+  summary.setting = setting;
+  if (window.from != TimePoint::min()) {
+    summary.description += fmt::format(", counts from {}", format_rfc3339(window.from));
+  }
+  if (window.until != TimePoint::max()) {
+    summary.description += fmt::format(", counts until {}", format_rfc3339(window.until));
+    if (!summary.expires_at || window.until < *summary.expires_at) {
+      summary.expires_at = window.until;
+    }
+  }
+  return summary;
 }
 
 }  // namespace postern::app

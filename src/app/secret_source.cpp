@@ -11,8 +11,12 @@
 #include <cstring>
 #include <string>
 
+#include "app/secret_strength.h"
+
 namespace postern::app {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr std::string_view kEnvironment = "env:";
 constexpr std::string_view kFile = "file:";
@@ -53,7 +57,57 @@ class Descriptor {
   return fault("secret_unreadable", fmt::format("cannot read {}: {}", path.string(), why));
 }
 
-[[nodiscard]] Result<Secret> read_file(const std::filesystem::path& path) {
+[[nodiscard]] std::unexpected<Error> exposed(const fs::path& path, std::string_view why,
+                                             std::string_view command) {
+  return fault("secret_exposed",
+               fmt::format("{} {}: {} {}", path.string(), why, command, path.string()));
+}
+
+/// Whoever may write into a folder may put another file in place of the one in it. Where the sticky
+/// bit is set, as on /tmp, only the owner of the file may.
+[[nodiscard]] Result<void> check_folder(const fs::path& folder, mode_t forbidden) {
+  struct stat facts{};
+  if (::stat(folder.c_str(), &facts) != 0) return unreadable(folder, std::strerror(errno));
+  if ((facts.st_mode & forbidden) == 0 || (facts.st_mode & S_ISVTX) != 0) return {};
+  return exposed(folder, "holds a key and can be written by others", "chmod go-w");
+}
+
+/// The folder of the file, and of a link to it, belongs to its owner alone; the folders above, to
+/// whoever is not a stranger: home folders are often writable by a group of one.
+[[nodiscard]] Result<void> check_folders(const fs::path& path) {
+  std::error_code unresolved;
+  const fs::path file = fs::canonical(path, unresolved);
+  if (unresolved) return unreadable(path, unresolved.message());
+  const fs::path named = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  POSTERN_RETURN_IF_ERROR(check_folder(named, S_IWGRP | S_IWOTH));
+  POSTERN_RETURN_IF_ERROR(check_folder(file.parent_path(), S_IWGRP | S_IWOTH));
+  for (fs::path above = file.parent_path(); above.has_relative_path();) {
+    above = above.parent_path();
+    POSTERN_RETURN_IF_ERROR(check_folder(above, S_IWOTH));
+  }
+  return {};
+}
+
+/// Nothing may be open to strangers. The group may read: the unit of systemd runs the daemon as a
+/// user of its own, and keys are root's, readable by that user's group. It may not write: what
+/// needs no writing gets none, and a group tends to grow.
+[[nodiscard]] Result<void> check_file(const fs::path& path, const struct stat& facts,
+                                      SourceKind kind) {
+  if (facts.st_uid != 0 && facts.st_uid != ::geteuid()) {
+    return exposed(path, "belongs to another user than root or the daemon's",
+                   fmt::format("chown {}", ::geteuid()));
+  }
+  const bool is_secret = kind != SourceKind::kPublic;
+  if (is_secret && (facts.st_mode & S_IRWXO) != 0) {
+    return exposed(path, "is open to every user of this machine", "chmod 600");
+  }
+  if ((facts.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return exposed(path, "can be written by others", is_secret ? "chmod 600" : "chmod 644");
+  }
+  return check_folders(path);
+}
+
+[[nodiscard]] Result<Secret> read_file(const fs::path& path, SourceKind kind) {
   // Not blocking, so that a pipe in place of a file does not hang the start.
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat facts{};
@@ -64,6 +118,7 @@ class Descriptor {
   if (static_cast<std::size_t>(facts.st_size) > kSecretBytesMax) {
     return unreadable(path, "it is larger than 1 MiB");
   }
+  POSTERN_RETURN_IF_ERROR(check_file(path, facts, kind));
   std::string content(static_cast<std::size_t>(facts.st_size), '\0');
   std::size_t size = 0;
   while (size < content.size()) {
@@ -83,11 +138,11 @@ class Descriptor {
   return Secret(std::string(text));
 }
 
-[[nodiscard]] Result<Secret> read_any(std::string_view source,
-                                      const std::filesystem::path& folder) {
+[[nodiscard]] Result<Secret> read_any(std::string_view source, const fs::path& folder,
+                                      SourceKind kind) {
   if (source.starts_with(kEnvironment)) return read_environment(source.substr(kEnvironment.size()));
   if (source.starts_with(kFile) && source.size() > kFile.size()) {
-    return read_file(folder / source.substr(kFile.size()));
+    return read_file(folder / source.substr(kFile.size()), kind);
   }
   return fault("secret_inline",
                "write env:NAME or file:PATH; a secret never stands in the configuration itself");
@@ -95,10 +150,11 @@ class Descriptor {
 
 }  // namespace
 
-Result<Secret> read_secret(std::string_view source, const std::filesystem::path& folder) {
-  POSTERN_ASSIGN_OR_RETURN(const Secret read, read_any(source, folder));
+Result<Secret> read_secret(std::string_view source, const fs::path& folder, SourceKind kind) {
+  POSTERN_ASSIGN_OR_RETURN(const Secret read, read_any(source, folder, kind));
   Secret secret = without_line_end(read);
   if (secret.empty()) return fault("secret_empty", fmt::format("{} is empty", source));
+  POSTERN_RETURN_IF_ERROR(check_strength(secret, kind));
   return secret;
 }
 

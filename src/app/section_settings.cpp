@@ -26,12 +26,22 @@ Result<std::optional<Secret>> SectionSettings::optional_secret(std::string_view 
   return secret;
 }
 
-Result<std::vector<Secret>> SectionSettings::secrets(std::string_view key) {
-  Result<std::vector<Secret>> secrets = section_.secrets(key);
-  if (secrets) {
-    for (const Secret& secret : *secrets) keys_.push_back(summarize_key(key, secret));
+Result<std::optional<channel::ListedKey>> SectionSettings::optional_key(std::string_view key) {
+  Result<std::optional<channel::ListedKey>> read = section_.optional_key(key);
+  if (read && *read) keys_.push_back(summarize_key(key, (*read)->text, (*read)->window));
+  return read;
+}
+
+Result<std::vector<channel::ListedKey>> SectionSettings::keys(std::string_view key,
+                                                              channel::KeyKind kind) {
+  Result<std::vector<channel::ListedKey>> read = section_.keys(
+      key, kind == channel::KeyKind::kPublic ? SourceKind::kPublic : SourceKind::kKey);
+  if (read) {
+    for (const channel::ListedKey& one : *read) {
+      keys_.push_back(summarize_key(key, one.text, one.window));
+    }
   }
-  return secrets;
+  return read;
 }
 
 Error SectionSettings::wrong(std::string_view key, std::string_view what_to_do) const {

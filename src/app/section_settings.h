@@ -22,7 +22,10 @@ class SectionSettings final : public channel::Settings {
   [[nodiscard]] Result<std::vector<std::string>> texts(std::string_view key) override;
   [[nodiscard]] Result<Secret> secret(std::string_view key) override;
   [[nodiscard]] Result<std::optional<Secret>> optional_secret(std::string_view key) override;
-  [[nodiscard]] Result<std::vector<Secret>> secrets(std::string_view key) override;
+  [[nodiscard]] Result<std::optional<channel::ListedKey>> optional_key(
+      std::string_view key) override;
+  [[nodiscard]] Result<std::vector<channel::ListedKey>> keys(std::string_view key,
+                                                             channel::KeyKind kind) override;
   [[nodiscard]] Error wrong(std::string_view key, std::string_view what_to_do) const override;
 
   [[nodiscard]] std::vector<KeySummary> take_keys() { return std::move(keys_); }

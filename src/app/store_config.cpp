@@ -55,7 +55,8 @@ constexpr std::int64_t kBatchMax = 1024;
   StoreConfig config{.kind = StoreConfig::Kind::kPostgres, .url = std::move(url)};
   const Result<void> readable = store::postgres::check_url(config.url);
   if (!readable) return std::unexpected(section.wrong("url", readable.error().detail));
-  POSTERN_ASSIGN_OR_RETURN(std::optional<Secret> password, section.optional_secret("password"));
+  POSTERN_ASSIGN_OR_RETURN(std::optional<Secret> password,
+                           section.optional_secret("password", SourceKind::kPassword));
   if (password) config.password = *std::move(password);
   POSTERN_ASSIGN_OR_RETURN(std::optional<std::string> level,
                            section.optional_text("accept_synchronous_commit"));

@@ -88,34 +88,46 @@ Result<std::vector<std::string>> read_sub_merchants(Settings& settings, std::str
   return ids;
 }
 
-Result<std::vector<Secret>> read_keys_of_32_bytes(Settings& settings, std::string_view key_one,
-                                                  std::string_view key_many) {
-  POSTERN_ASSIGN_OR_RETURN(std::vector<Secret> keys, settings.secrets(key_many));
-  POSTERN_ASSIGN_OR_RETURN(std::optional<Secret> one, settings.optional_secret(key_one));
-  if (one) keys.insert(keys.begin(), std::move(*one));
-  if (keys.empty()) {
+Result<SymmetricKeys> read_keys_of_32_bytes(Settings& settings, std::string_view key_one,
+                                            std::string_view key_many) {
+  POSTERN_ASSIGN_OR_RETURN(std::vector<ListedKey> listed,
+                           settings.keys(key_many, KeyKind::kSecret));
+  POSTERN_ASSIGN_OR_RETURN(std::optional<ListedKey> one, settings.optional_key(key_one));
+  if (one) listed.insert(listed.begin(), std::move(*one));
+  if (listed.empty()) {
     // Asking for it as a must makes the reader name the file, the line and the missing key.
     POSTERN_ASSIGN_OR_RETURN(Secret needed, settings.secret(key_one));
-    keys.push_back(std::move(needed));
+    listed.push_back({std::move(needed), {}});
   }
-  POSTERN_RETURN_IF_ERROR(check_count(settings, key_many, keys.size(), kListedMax));
-  if (!std::ranges::all_of(keys, is_key_of_32_bytes)) {
-    return std::unexpected(settings.wrong(
-        one ? key_one : key_many,
-        "the key is exactly 32 characters, not all the same, without blanks; copy it from the "
-        "platform's console"));
+  const std::string_view named = one ? key_one : key_many;
+  POSTERN_RETURN_IF_ERROR(check_count(settings, key_many, listed.size(), kListedMax));
+  SymmetricKeys keys;
+  for (ListedKey& key : listed) {
+    if (!is_key_of_32_bytes(key.text)) {
+      return std::unexpected(settings.wrong(
+          named,
+          "the key is exactly 32 characters, not all the same, without blanks; copy it from the "
+          "platform's console"));
+    }
+    // A key is found by what it opens, and then its window is looked at: it can have only one.
+    const bool is_repeated = std::ranges::any_of(
+        keys.texts, [&](const Secret& other) { return other.reveal() == key.text.reveal(); });
+    if (is_repeated) return std::unexpected(settings.wrong(named, "the same key is listed twice"));
+    keys.texts.push_back(std::move(key.text));
+    keys.windows.push_back(key.window);
   }
   return keys;
 }
 
-Result<std::vector<crypto::PublicKey>> read_public_keys(Settings& settings, std::string_view key) {
-  POSTERN_ASSIGN_OR_RETURN(const std::vector<Secret> texts, settings.secrets(key));
-  POSTERN_RETURN_IF_ERROR(check_count(settings, key, texts.size(), kListedMax));
-  std::vector<crypto::PublicKey> keys;
-  for (const Secret& text : texts) {
-    Result<crypto::PublicKey> parsed = crypto::PublicKey::parse(text.reveal());
+Result<std::vector<TimedPublicKey>> read_public_keys(Settings& settings, std::string_view key) {
+  POSTERN_ASSIGN_OR_RETURN(const std::vector<ListedKey> listed,
+                           settings.keys(key, KeyKind::kPublic));
+  POSTERN_RETURN_IF_ERROR(check_count(settings, key, listed.size(), kListedMax));
+  std::vector<TimedPublicKey> keys;
+  for (const ListedKey& one : listed) {
+    Result<crypto::PublicKey> parsed = crypto::PublicKey::parse(one.text.reveal());
     if (!parsed) return wrong_setting(settings, key, parsed.error());
-    keys.push_back(std::move(*parsed));
+    keys.push_back({std::move(*parsed), one.window});
   }
   return keys;
 }

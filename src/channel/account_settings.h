@@ -18,6 +18,17 @@ inline constexpr std::size_t kListedMax = 16;
 /// The same for sub-merchants, which are only looked up.
 inline constexpr std::size_t kSubMerchantsMax = 100'000;
 
+/// Keys that are tried one after the other, and when each counts, at the same places.
+struct SymmetricKeys {
+  std::vector<Secret> texts;
+  std::vector<KeyWindow> windows;
+};
+
+struct TimedPublicKey {
+  crypto::PublicKey key;
+  KeyWindow window;
+};
+
 /// The merchants an account may speak for.
 struct Merchants {
   std::string own;                          ///< our number; a service provider's own
@@ -57,15 +68,16 @@ struct Merchants {
                                                                   std::string_view key);
 
 /// The symmetric keys of `key_one` and of the list `key_many` (several while rotating), at least
-/// one: each 32 bytes, which must not be all the same and must hold no blanks or controls.
+/// one: each 32 bytes, which must not be all the same and must hold no blanks or controls; none
+/// twice.
 /// @errors setting_missing, setting_malformed
-[[nodiscard]] Result<std::vector<Secret>> read_keys_of_32_bytes(Settings& settings,
-                                                                std::string_view key_one,
-                                                                std::string_view key_many);
+[[nodiscard]] Result<SymmetricKeys> read_keys_of_32_bytes(Settings& settings,
+                                                          std::string_view key_one,
+                                                          std::string_view key_many);
 
 /// The public keys of the list `key`; may be empty. @errors setting_malformed
-[[nodiscard]] Result<std::vector<crypto::PublicKey>> read_public_keys(Settings& settings,
-                                                                      std::string_view key);
+[[nodiscard]] Result<std::vector<TimedPublicKey>> read_public_keys(Settings& settings,
+                                                                   std::string_view key);
 
 /// An error about `key` that repeats what was wrong with its content.
 [[nodiscard]] std::unexpected<Error> wrong_setting(const Settings& settings, std::string_view key,

@@ -86,6 +86,12 @@ class AlipayChannel final : public Channel {
 
   [[nodiscard]] Belongings belongings() const override { return belongings_of(settings_); }
 
+  [[nodiscard]] Result<std::unique_ptr<Channel>> with_key(
+      const CandidateKey& candidate) const override {
+    POSTERN_ASSIGN_OR_RETURN(AlipaySettings settings, with_candidate(settings_, candidate));
+    return std::make_unique<AlipayChannel>(std::move(settings));
+  }
+
   [[nodiscard]] std::string_view channel_name() const override { return "alipay"; }
 
  private:
@@ -143,12 +149,13 @@ class AlipayChannel final : public Channel {
     Result<void> last_check = rejected("key_unknown", "no certificate has this alipay_cert_sn");
     for (const AlipayCertificate& one : settings_.platform_certificates) {
       if (by_sn && one.sn != *sn) continue;
+      if (!one.window.holds(now)) continue;  // as if it were not listed
       last_check = check_alipay_certificate(one, settings_.root_certificates, now);
       if (last_check) signers.push_back({&one.certificate.public_key(), one.sn});
     }
     if (!by_sn) {
-      for (const crypto::PublicKey& key : settings_.platform_keys) {
-        signers.push_back({&key, key.fingerprint()});
+      for (const TimedPublicKey& one : settings_.platform_keys) {
+        if (one.window.holds(now)) signers.push_back({&one.key, one.key.fingerprint()});
       }
     }
     if (signers.empty()) return std::unexpected(last_check.error());

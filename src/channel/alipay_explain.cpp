@@ -196,7 +196,7 @@ class Explainer {
     if (!origin->maker) return name_unknown_key(*origin);
     const Maker& maker = *origin->maker;
     if (origin->reading.cause) trial_.note(*origin->reading.cause, origin->reading.detail);
-    const std::optional<Finding> of_maker = finding_of(maker);
+    const std::optional<Finding> of_maker = finding_of(maker, at_);
     const std::optional<Finding> of_scheme = scheme_finding(maker);
     if (of_maker) explanation_.findings.push_back(*of_maker);
     if (of_scheme) explanation_.findings.push_back(*of_scheme);
@@ -300,7 +300,7 @@ class Explainer {
   /// The whole verification, with every mistake undone: what is left of the refusal?
   void verify_again(const SignatureOrigin& origin, const Error& first) {
     AlipaySettings settings = settings_;
-    settings.platform_keys = {origin.maker->key};
+    settings.platform_keys = {{origin.maker->key, {}}};
     settings.platform_certificates.clear();
     settings.algorithms = {AlipayAlgorithm::kRsa2, AlipayAlgorithm::kRsa};
     Pairs pairs = pairs_;
@@ -360,15 +360,17 @@ Explanation explain_alipay(const Question& question, const AlipaySettings& setti
 
 Belongings belongings_of(const AlipaySettings& settings) {
   Belongings belongings;
-  for (const crypto::PublicKey& key : settings.platform_keys) {
-    belongings.keys.push_back({KnownKey::Use::kPlatform, key.fingerprint(), key});
+  for (const TimedPublicKey& one : settings.platform_keys) {
+    belongings.keys.push_back(
+        {KnownKey::Use::kPlatform, one.key.fingerprint(), one.key, one.window});
   }
   for (const AlipayCertificate& one : settings.platform_certificates) {
-    belongings.keys.push_back({KnownKey::Use::kPlatform, one.sn, one.certificate.public_key()});
+    belongings.keys.push_back(
+        {KnownKey::Use::kPlatform, one.sn, one.certificate.public_key(), one.window});
   }
   if (settings.application_key) {
     const crypto::PublicKey key = settings.application_key->public_key();
-    belongings.keys.push_back({KnownKey::Use::kApplication, key.fingerprint(), key});
+    belongings.keys.push_back({KnownKey::Use::kApplication, key.fingerprint(), key, {}});
   }
   belongings.ids = {settings.app_id};
   if (!settings.seller_id.empty()) belongings.ids.push_back(settings.seller_id);

@@ -44,10 +44,15 @@ namespace {
 
 [[nodiscard]] Result<std::vector<crypto::Certificate>> read_roots(Settings& settings) {
   constexpr std::string_view kKey = "root_certificates";
-  POSTERN_ASSIGN_OR_RETURN(const std::vector<Secret> bundles, settings.secrets(kKey));
+  POSTERN_ASSIGN_OR_RETURN(const std::vector<ListedKey> bundles,
+                           settings.keys(kKey, KeyKind::kPublic));
   std::vector<crypto::Certificate> roots;
-  for (const Secret& bundle : bundles) {
-    const auto parsed = crypto::Certificate::parse_bundle(bundle.reveal());
+  for (const ListedKey& bundle : bundles) {
+    if (bundle.window != KeyWindow()) {
+      return std::unexpected(settings.wrong(
+          kKey, "roots count for as long as they are listed; give the certificate a window"));
+    }
+    const auto parsed = crypto::Certificate::parse_bundle(bundle.text.reveal());
     if (!parsed) return wrong_setting(settings, kKey, parsed.error());
     // The bundle also holds SM2 and ECDSA roots, under which nothing we accept is issued.
     std::ranges::copy_if(*parsed, std::back_inserter(roots), is_rsa_signed);
@@ -74,7 +79,8 @@ namespace {
 [[nodiscard]] Result<std::vector<AlipayCertificate>> read_certificates(
     Settings& settings, const std::vector<crypto::Certificate>& roots) {
   constexpr std::string_view kKey = "platform_certificates";
-  POSTERN_ASSIGN_OR_RETURN(const std::vector<Secret> files, settings.secrets(kKey));
+  POSTERN_ASSIGN_OR_RETURN(const std::vector<ListedKey> files,
+                           settings.keys(kKey, KeyKind::kPublic));
   if (files.size() > kListedMax) {
     return std::unexpected(settings.wrong(kKey, "this many certificates are never in use at once"));
   }
@@ -83,9 +89,9 @@ namespace {
         "root_certificates", "certificate mode needs Alipay's alipayRootCert.crt to trust"));
   }
   std::vector<AlipayCertificate> certificates;
-  for (const Secret& file : files) {
+  for (const ListedKey& file : files) {
     // alipayCertPublicKey_RSA2.crt holds the certificate and, behind it, its issuer.
-    auto parsed = crypto::Certificate::parse_bundle(file.reveal());
+    auto parsed = crypto::Certificate::parse_bundle(file.text.reveal());
     if (!parsed) return wrong_setting(settings, kKey, parsed.error());
     const crypto::Certificate certificate = parsed->front();
     parsed->erase(parsed->begin());
@@ -94,7 +100,8 @@ namespace {
     }
     const auto chain = examine_chain(certificate, *parsed, roots);
     if (!chain) return wrong_setting(settings, kKey, chain.error());
-    certificates.push_back({certificate, std::move(*parsed), alipay_cert_sn(certificate), *chain});
+    certificates.push_back(
+        {certificate, std::move(*parsed), alipay_cert_sn(certificate), *chain, file.window});
   }
   return certificates;
 }
@@ -109,7 +116,7 @@ namespace {
   if (!read.application_key) return {};
   const std::string ours = read.application_key->public_key().fingerprint();
   const bool mixed_up = std::ranges::any_of(
-      read.platform_keys, [&](const crypto::PublicKey& key) { return key.fingerprint() == ours; });
+      read.platform_keys, [&](const TimedPublicKey& one) { return one.key.fingerprint() == ours; });
   if (!mixed_up) return {};
   return std::unexpected(settings.wrong(
       "platform_keys",
@@ -132,7 +139,7 @@ Result<AlipaySettings> read_alipay_settings(Settings& settings) {
     return std::unexpected(settings.wrong("seller_id", "write your seller id, 2088..."));
   }
   POSTERN_ASSIGN_OR_RETURN(std::vector<AlipayAlgorithm> algorithms, read_algorithms(settings));
-  POSTERN_ASSIGN_OR_RETURN(std::vector<crypto::PublicKey> keys,
+  POSTERN_ASSIGN_OR_RETURN(std::vector<TimedPublicKey> keys,
                            read_public_keys(settings, "platform_keys"));
   POSTERN_ASSIGN_OR_RETURN(std::vector<crypto::Certificate> roots, read_roots(settings));
   POSTERN_ASSIGN_OR_RETURN(std::vector<AlipayCertificate> certificates,
@@ -155,6 +162,23 @@ Result<AlipaySettings> read_alipay_settings(Settings& settings) {
   }
   POSTERN_RETURN_IF_ERROR(check_keys(settings, read));
   return read;
+}
+
+Result<AlipaySettings> with_candidate(AlipaySettings settings, const CandidateKey& candidate) {
+  CandidateSettings given(candidate, settings.account.text());
+  if (candidate.setting == "platform_keys") {
+    POSTERN_ASSIGN_OR_RETURN(settings.platform_keys, read_public_keys(given, candidate.setting));
+    settings.platform_certificates.clear();
+    POSTERN_RETURN_IF_ERROR(check_keys(given, settings));
+    return settings;
+  }
+  if (candidate.setting == "platform_certificates") {
+    POSTERN_ASSIGN_OR_RETURN(settings.platform_certificates,
+                             read_certificates(given, settings.root_certificates));
+    settings.platform_keys.clear();
+    return settings;
+  }
+  return not_a_key_setting(candidate.setting, "platform_keys and platform_certificates");
 }
 
 Result<void> check_alipay_certificate(const AlipayCertificate& certificate,

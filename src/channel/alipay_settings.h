@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/result.h"
+#include "channel/account_settings.h"
+#include "channel/candidate.h"
 #include "channel/settings.h"
 #include "crypto/certificate.h"
 #include "crypto/key.h"
@@ -35,6 +37,7 @@ struct AlipayCertificate {
   std::vector<crypto::Certificate> issuers;  ///< untrusted; only `root_certificates` are trusted
   std::string sn;
   Chain chain;
+  KeyWindow window;
 };
 
 /// The settings of one Alipay account, checked.
@@ -44,7 +47,7 @@ struct AlipaySettings {
   std::string seller_id;  ///< our own; empty where only `sellers` are served
   AlipaySellers sellers;
   std::vector<AlipayAlgorithm> algorithms;
-  std::vector<crypto::PublicKey> platform_keys;
+  std::vector<TimedPublicKey> platform_keys;
   std::vector<AlipayCertificate> platform_certificates;
   std::vector<crypto::Certificate> root_certificates;  ///< the RSA-signed ones of the bundle
   std::optional<crypto::PrivateKey> application_key;   ///< ours, for queries
@@ -52,6 +55,10 @@ struct AlipaySettings {
 
 /// Reads the settings listed at `make_alipay`. @errors setting_missing, setting_malformed
 [[nodiscard]] Result<AlipaySettings> read_alipay_settings(Settings& settings);
+
+/// `settings` with `candidate` in place of the keys of its kind. @errors kRejected key_refused
+[[nodiscard]] Result<AlipaySettings> with_candidate(AlipaySettings settings,
+                                                    const CandidateKey& candidate);
 
 /// Whether `certificate` is within its dates and chains to `roots` at `now`.
 /// @errors certificate_expired, certificate_untrusted

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/message.h"
 #include "base/result.h"
+#include "channel/candidate.h"
 #include "channel/explanation.h"
 #include "channel/fields.h"
 #include "channel/settings.h"
@@ -126,6 +127,11 @@ class Channel {
 
   /// Keys and ids of this account, by which `explain` of another one knows them.
   [[nodiscard]] virtual Belongings belongings() const = 0;
+
+  /// The same account with `candidate` in place of all keys that verify callbacks: what would this
+  /// key alone accept? @errors kRejected key_refused @thread any
+  [[nodiscard]] virtual Result<std::unique_ptr<Channel>> with_key(
+      const CandidateKey& candidate) const = 0;
 
   /// The name of the protocol, such as "alipay".
   [[nodiscard]] virtual std::string_view channel_name() const = 0;

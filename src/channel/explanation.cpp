@@ -37,6 +37,9 @@ constexpr auto kCauses = std::to_array<Known>({
      "another one."},
     {Cause::kCertificateNotValid, "certificate_not_valid",
      "Download the platform's current certificate, and its roots; check this machine's clock."},
+    {Cause::kKeyNotInForce, "key_not_in_force",
+     "Move `from` or `until` of the key: the platform signs with it outside the time that is "
+     "written there."},
     {Cause::kRsaOrRsa2, "rsa_or_rsa2",
      "Choose RSA2 for the application in the platform's console. If it has to stay with SHA-1, "
      "list \"RSA\" in algorithms."},

@@ -12,6 +12,7 @@
 #include "base/message.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "channel/settings.h"
 #include "crypto/key.h"
 
 /// Why a callback was refused: for the operator only, never for the sender.
@@ -26,6 +27,7 @@ enum class Cause : unsigned char {
   kKeyNotConfigured,
   kWrongSerial,
   kCertificateNotValid,
+  kKeyNotInForce,
   kRsaOrRsa2,
   kMd5OrHmac,
   kWrongApiKey,
@@ -112,6 +114,7 @@ struct KnownKey {
   Use use;
   std::string id;  ///< fingerprint, serial number or key id
   std::variant<crypto::PublicKey, Secret> key;
+  KeyWindow window = {};
 
   [[nodiscard]] const crypto::PublicKey* public_key() const {
     return std::get_if<crypto::PublicKey>(&key);

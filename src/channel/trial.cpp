@@ -187,7 +187,7 @@ std::optional<Maker> find_maker(std::string_view signature, const Belongings& ow
       const crypto::PublicKey* key = known.public_key();
       if (key == nullptr) continue;
       if (const auto scheme = key->scheme_made(signature)) {
-        return Maker{*key, known.id, known.use, account, *scheme};
+        return Maker{*key, known.id, known.use, account, *scheme, known.window};
       }
     }
     return std::nullopt;
@@ -214,7 +214,16 @@ std::optional<SignatureOrigin> find_origin(std::string_view text, const Belongin
   return plainest;
 }
 
-std::optional<Finding> finding_of(const Maker& maker) {
+std::optional<Finding> window_finding(std::string_view id, const KeyWindow& window, TimePoint at) {
+  if (window.holds(at)) return std::nullopt;
+  const bool is_early = at < window.from;
+  return Finding{Cause::kKeyNotInForce, Certainty::kProved,
+                 fmt::format("key {} is the right one, but {} {}", id,
+                             is_early ? "is not in force until" : "was in force only until",
+                             format_rfc3339(is_early ? window.from : window.until))};
+}
+
+std::optional<Finding> finding_of(const Maker& maker, TimePoint at) {
   const std::string_view whose =
       maker.use == KnownKey::Use::kApplication ? "application" : "platform";
   if (!maker.account.empty()) {
@@ -222,7 +231,7 @@ std::optional<Finding> finding_of(const Maker& maker) {
         Cause::kOtherAccountsKey, Certainty::kProved,
         fmt::format("signed by key {}, the {} key of account {}", maker.id, whose, maker.account)};
   }
-  if (maker.use == KnownKey::Use::kPlatform) return std::nullopt;
+  if (maker.use == KnownKey::Use::kPlatform) return window_finding(maker.id, maker.window, at);
   return Finding{Cause::kApplicationKey, Certainty::kProved,
                  fmt::format("signed by key {}, which is application_key's", maker.id)};
 }

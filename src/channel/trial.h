@@ -67,6 +67,7 @@ struct Maker {
   KnownKey::Use use = KnownKey::Use::kPlatform;
   std::string account;  ///< empty: the account's own
   crypto::SignatureScheme scheme = crypto::SignatureScheme::kRsaSha256;
+  KeyWindow window = {};
 };
 
 /// Looks among the account's own keys, then among the other accounts'.
@@ -86,8 +87,13 @@ struct SignatureOrigin {
                                                          const Belongings& own,
                                                          std::span<const OtherAccount> others);
 
-/// What `maker` says about the configuration; nothing where it is this account's platform key.
-[[nodiscard]] std::optional<Finding> finding_of(const Maker& maker);
+/// What `maker` says about the configuration; nothing where it is this account's platform key, and
+/// counted at `at`.
+[[nodiscard]] std::optional<Finding> finding_of(const Maker& maker, TimePoint at);
+
+/// That key `id` is the right one and did not count at `at`; nothing where it did.
+[[nodiscard]] std::optional<Finding> window_finding(std::string_view id, const KeyWindow& window,
+                                                    TimePoint at);
 
 /// The finding for a genuine message for somebody else.
 /// @param code  for which is_identity_code holds

@@ -68,12 +68,22 @@ class WechatpayV2Channel final : public Channel {
 
   [[nodiscard]] Belongings belongings() const override { return belongings_of(settings_); }
 
+  [[nodiscard]] Result<std::unique_ptr<Channel>> with_key(
+      const CandidateKey& candidate) const override {
+    POSTERN_ASSIGN_OR_RETURN(WechatpayV2Settings settings, with_candidate(settings_, candidate));
+    return std::make_unique<WechatpayV2Channel>(std::move(settings));
+  }
+
   [[nodiscard]] std::string_view channel_name() const override { return "wechatpay-v2"; }
 
  private:
   [[nodiscard]] Result<VerifiedCallback> verify_payment(Fields fields, TimePoint now) const {
-    POSTERN_ASSIGN_OR_RETURN(const WechatpayV2Match match,
-                             verify_wechatpay_v2(fields, settings_.api_keys, settings_.sign_types));
+    POSTERN_ASSIGN_OR_RETURN(
+        const WechatpayV2Match match,
+        verify_wechatpay_v2(fields, settings_.api_keys.texts, settings_.sign_types));
+    if (!settings_.api_keys.windows[match.key_index].holds(now)) {
+      return rejected("signature_not_verified", "the API key that signed this does not count now");
+    }
     POSTERN_RETURN_IF_ERROR(check_identity(fields));
     return attest({.key_id = settings_.key_ids[match.key_index],
                    .scheme = std::string(name(match.type)),
@@ -89,14 +99,17 @@ class WechatpayV2Channel final : public Channel {
     // only if what it opens can be read.
     Result<Fields> opened = rejected("decryption_failed", "no API key opens req_info");
     std::size_t key_index = 0;
-    for (; key_index < settings_.api_keys.size(); ++key_index) {
+    for (; key_index < settings_.api_keys.texts.size(); ++key_index) {
       const Result<std::string> plaintext =
-          decrypt_wechatpay_v2_refund(outer.text("req_info"), settings_.api_keys[key_index]);
+          decrypt_wechatpay_v2_refund(outer.text("req_info"), settings_.api_keys.texts[key_index]);
       if (!plaintext) continue;
       opened = parse_flat_xml(*plaintext, "root");
       if (opened) break;
     }
     if (!opened) return rejected("decryption_failed", "no API key opens req_info");
+    if (!settings_.api_keys.windows[key_index].holds(now)) {
+      return rejected("decryption_failed", "the API key that opens req_info does not count now");
+    }
     for (const Fields::Pair& field : outer.pairs()) {
       if (field.first == "req_info") continue;
       POSTERN_RETURN_IF_ERROR(opened->add(field.first, field.second));

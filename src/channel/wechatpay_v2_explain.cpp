@@ -51,6 +51,7 @@ struct Candidate {
   std::string id;
   std::string account;  ///< empty: the account's own
   KnownKey::Use use = KnownKey::Use::kApiV2;
+  KeyWindow window = {};
 };
 
 [[nodiscard]] Pairs from_json(std::string_view body) {
@@ -97,11 +98,11 @@ class Explainer {
         own_(belongings_of(settings)),
         trial_(question.request) {
     for (const KnownKey& key : own_.keys)
-      candidates_.push_back({key.secret(), key.id, "", key.use});
+      candidates_.push_back({key.secret(), key.id, "", key.use, key.window});
     for (const OtherAccount& other : question.others) {
       for (const KnownKey& key : other.belongings.keys) {
         if (key.secret() == nullptr) continue;
-        candidates_.push_back({key.secret(), key.id, other.name, key.use});
+        candidates_.push_back({key.secret(), key.id, other.name, key.use, key.window});
       }
     }
   }
@@ -245,9 +246,19 @@ class Explainer {
     return true;
   }
 
+  /// Whether a key of our own counted then.
+  void name_window(const Candidate& candidate) {
+    if (!candidate.account.empty()) return;
+    const TimePoint at = question_.received_at.value_or(question_.now);
+    if (const auto finding = window_finding(candidate.id, candidate.window, at)) {
+      explanation_.findings.push_back(*finding);
+    }
+  }
+
   /// What key and type say about the configuration.
   void name_match() {
     const Candidate& candidate = candidates_[match_->key_index];
+    name_window(candidate);
     if (!candidate.account.empty()) {
       found(Cause::kOtherAccountsApiKey, Certainty::kProved,
             fmt::format("signed by key {} of account {}", candidate.id, candidate.account));
@@ -290,6 +301,7 @@ class Explainer {
               Cause::kOtherAccountsApiKey, Certainty::kProved,
               fmt::format("key {} of account {} opens req_info", candidate.id, candidate.account));
         }
+        name_window(candidate);
         if (reading.cause) trial_.note(*reading.cause, "in req_info: " + reading.detail);
         set_value(pairs_, "req_info", reading.text);
         trial_.prove();
@@ -306,7 +318,7 @@ class Explainer {
   /// The whole verification, with every mistake undone: what is left of the refusal?
   void verify_again(const Error& first) {
     WechatpayV2Settings settings = settings_;
-    settings.api_keys = {*candidates_[match_->key_index].key};
+    settings.api_keys = {.texts = {*candidates_[match_->key_index].key}, .windows = {{}}};
     settings.key_ids = {candidates_[match_->key_index].id};
     settings.sign_types = {WechatpayV2SignType::kMd5, WechatpayV2SignType::kHmacSha256};
     std::string body = "<xml>";
@@ -353,8 +365,9 @@ Explanation explain_wechatpay_v2(const Question& question, const WechatpayV2Sett
 
 Belongings belongings_of(const WechatpayV2Settings& settings) {
   Belongings belongings;
-  for (std::size_t i = 0; i < settings.api_keys.size(); ++i) {
-    belongings.keys.push_back({KnownKey::Use::kApiV2, settings.key_ids[i], settings.api_keys[i]});
+  for (std::size_t i = 0; i < settings.key_ids.size(); ++i) {
+    belongings.keys.push_back({KnownKey::Use::kApiV2, settings.key_ids[i],
+                               settings.api_keys.texts[i], settings.api_keys.windows[i]});
   }
   belongings.ids = settings.app_ids;
   belongings.ids.push_back(settings.merchants.own);

@@ -51,9 +51,12 @@ class WechatpayV3Channel final : public Channel {
       return body_malformed("the envelope lacks id, event_type or an encrypted resource");
     }
     json::object& resource = found->get_object();
-    POSTERN_ASSIGN_OR_RETURN(const std::string opened,
-                             open_wechatpay_v3_resource(resource, settings_.api_v3_keys));
-    POSTERN_ASSIGN_OR_RETURN(json::object plaintext, parse_json_object(opened));
+    POSTERN_ASSIGN_OR_RETURN(const WechatpayV3Opened opened,
+                             open_wechatpay_v3_resource(resource, settings_.api_v3_keys.texts));
+    if (!settings_.api_v3_keys.windows[opened.key_index].holds(now)) {
+      return rejected("decryption_failed", "the API v3 key that opens it does not count now");
+    }
+    POSTERN_ASSIGN_OR_RETURN(json::object plaintext, parse_json_object(opened.plaintext));
     POSTERN_RETURN_IF_ERROR(identify_wechatpay_v3(plaintext, event_type,
                                                   json_text(resource, "original_type"), settings_));
     Proof proof{.key_id = key->id,
@@ -83,6 +86,12 @@ class WechatpayV3Channel final : public Channel {
   }
 
   [[nodiscard]] Belongings belongings() const override { return belongings_of(settings_); }
+
+  [[nodiscard]] Result<std::unique_ptr<Channel>> with_key(
+      const CandidateKey& candidate) const override {
+    POSTERN_ASSIGN_OR_RETURN(WechatpayV3Settings settings, with_candidate(settings_, candidate));
+    return std::make_unique<WechatpayV3Channel>(std::move(settings));
+  }
 
   [[nodiscard]] std::string_view channel_name() const override { return "wechatpay-v3"; }
 

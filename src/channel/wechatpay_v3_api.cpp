@@ -88,8 +88,8 @@ Result<void> verify_wechatpay_v3_signature(const WechatpayV3Signed& message,
   return key.verify(crypto::SignatureScheme::kRsaSha256, text, *signature);
 }
 
-Result<std::string> open_wechatpay_v3_resource(const boost::json::object& resource,
-                                               std::span<const Secret> api_v3_keys) {
+Result<WechatpayV3Opened> open_wechatpay_v3_resource(const boost::json::object& resource,
+                                                     std::span<const Secret> api_v3_keys) {
   if (json_text(resource, "algorithm") != "AEAD_AES_256_GCM") {
     return rejected("algorithm_not_allowed", "the resource is not AEAD_AES_256_GCM");
   }
@@ -100,9 +100,10 @@ Result<std::string> open_wechatpay_v3_resource(const boost::json::object& resour
   if (nonce.empty() || nonce.size() > kNonceBytesMax || !sealed || sealed->size() < kTagBytes) {
     return body_malformed("the resource's nonce or ciphertext is missing or malformed");
   }
-  for (const Secret& key : api_v3_keys) {
-    Result<std::string> plaintext = crypto::aes_256_gcm_open(key, nonce, associated_data, *sealed);
-    if (plaintext) return plaintext;
+  for (std::size_t i = 0; i < api_v3_keys.size(); ++i) {
+    Result<std::string> plaintext =
+        crypto::aes_256_gcm_open(api_v3_keys[i], nonce, associated_data, *sealed);
+    if (plaintext) return WechatpayV3Opened{std::move(*plaintext), i};
   }
   return rejected("decryption_failed",
                   "the signature is right, but no API v3 key opens the resource: was it changed?");
@@ -132,9 +133,10 @@ Result<std::vector<crypto::Certificate>> read_wechatpay_v3_certificates(
     const boost::json::object* sealed =
         listed == nullptr ? nullptr : json_object(*listed, "encrypt_certificate");
     if (sealed == nullptr) return body_malformed("an entry lacks encrypt_certificate");
-    POSTERN_ASSIGN_OR_RETURN(const std::string pem,
+    POSTERN_ASSIGN_OR_RETURN(const WechatpayV3Opened opened,
                              open_wechatpay_v3_resource(*sealed, api_v3_keys));
-    POSTERN_ASSIGN_OR_RETURN(crypto::Certificate certificate, crypto::Certificate::parse(pem));
+    POSTERN_ASSIGN_OR_RETURN(crypto::Certificate certificate,
+                             crypto::Certificate::parse(opened.plaintext));
     if (certificate.serial_hex() != json_text(*listed, "serial_no")) {
       return body_malformed("a certificate is listed under another serial number");
     }

@@ -41,12 +41,17 @@ inline constexpr std::chrono::seconds kWechatpayV3Window{300};
 [[nodiscard]] Result<void> verify_wechatpay_v3_signature(const WechatpayV3Signed& message,
                                                          const crypto::PublicKey& key);
 
+struct WechatpayV3Opened {
+  std::string plaintext;
+  std::size_t key_index;
+};
+
 /// Decrypts a `resource` (or `encrypt_certificate`) object: AEAD_AES_256_GCM, with the API v3 key
 /// under which it opens. associated_data may be absent, null or empty.
 /// @errors body_malformed, algorithm_not_allowed, decryption_failed
 /// @source WeChat Pay APIv3, decryption of callbacks; wechatpay-java AeadAesCipher
-[[nodiscard]] Result<std::string> open_wechatpay_v3_resource(const boost::json::object& resource,
-                                                             std::span<const Secret> api_v3_keys);
+[[nodiscard]] Result<WechatpayV3Opened> open_wechatpay_v3_resource(
+    const boost::json::object& resource, std::span<const Secret> api_v3_keys);
 
 /// What a request to WeChat Pay is signed over, and who signs.
 struct WechatpayV3Request {

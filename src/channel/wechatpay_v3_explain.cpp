@@ -74,8 +74,7 @@ class Explainer {
 
   [[nodiscard]] Explanation run() {
     trial_.undo_headers({kSignature, kTimestamp, kNonce, kSerial});
-    const TimePoint at = question_.received_at.value_or(own_time().value_or(question_.now));
-    const Result<VerifiedCallback> verified = make_(settings_)->verify(question_.request, at);
+    const Result<VerifiedCallback> verified = make_(settings_)->verify(question_.request, at());
     explanation_.verdict = verified ? "genuine" : std::string(verified.error().code);
     explanation_.detail = verified ? verified->scheme() : verified.error().detail;
     explanation_.expected = expected();
@@ -108,6 +107,10 @@ class Explainer {
 
   [[nodiscard]] std::string_view header(std::string_view name) const {
     return trial_.request().headers.only(name).value_or(std::string_view());
+  }
+
+  [[nodiscard]] TimePoint at() const {
+    return question_.received_at.value_or(own_time().value_or(question_.now));
   }
 
   /// What the message says when it was sent.
@@ -166,7 +169,7 @@ class Explainer {
     const Maker& maker = *origin->maker;
     signature_text_ = origin->reading.text;
     if (origin->reading.cause) trial_.note(*origin->reading.cause, origin->reading.detail);
-    if (const auto finding = finding_of(maker)) explanation_.findings.push_back(*finding);
+    if (const auto finding = finding_of(maker, at())) explanation_.findings.push_back(*finding);
     name_serial(maker);
     const bool is_put_back = put_back(*origin);
     if (!is_put_back) {
@@ -324,16 +327,25 @@ class Explainer {
     const Result<json::object> envelope = parse_json_object(body_);
     const json::object* resource = envelope ? json_object(*envelope, "resource") : nullptr;
     if (resource == nullptr) return;
-    Result<std::string> opened = open_wechatpay_v3_resource(*resource, settings_.api_v3_keys);
+    Result<WechatpayV3Opened> opened =
+        open_wechatpay_v3_resource(*resource, settings_.api_v3_keys.texts);
+    if (opened) name_window(opened->key_index);
     WechatpayV3Settings settings = settings_;
     if (!opened && opened.error().code == "decryption_failed") {
       const Secret* key = find_api_key(*resource);
       if (key == nullptr) return;
-      settings.api_v3_keys = {*key};
-      opened = open_wechatpay_v3_resource(*resource, settings.api_v3_keys);
+      settings.api_v3_keys = {.texts = {*key}, .windows = {{}}};
+      opened = open_wechatpay_v3_resource(*resource, settings.api_v3_keys.texts);
     }
     if (!opened) return;
-    name_identity(std::move(settings), maker, *opened);
+    name_identity(std::move(settings), maker, opened->plaintext);
+  }
+
+  /// Whether the API v3 key that opens the resource counted then.
+  void name_window(std::size_t index) {
+    const auto finding = window_finding(wechatpay_v2_key_id(settings_.api_v3_keys.texts[index]),
+                                        settings_.api_v3_keys.windows[index], at());
+    if (finding) explanation_.findings.push_back(*finding);
   }
 
   /// The key of another account that opens the resource; says what was found.
@@ -351,9 +363,9 @@ class Explainer {
     for (const OtherAccount& other : question_.others) {
       for (const KnownKey& known : other.belongings.keys) {
         if (known.use != KnownKey::Use::kApiV2) continue;
-        const bool is_ours = std::ranges::any_of(settings_.api_v3_keys, [&](const Secret& own) {
-          return own.reveal() == known.secret()->reveal();
-        });
+        const bool is_ours = std::ranges::any_of(
+            settings_.api_v3_keys.texts,
+            [&](const Secret& own) { return own.reveal() == known.secret()->reveal(); });
         if (!is_ours) continue;
         found(Cause::kApiV2OrV3Key, Certainty::kSuspected,
               fmt::format("api_v3_key is the API v2 key of account {}", other.name));
@@ -367,7 +379,7 @@ class Explainer {
   /// Whose message it is, by the whole verification with every mistake undone.
   void name_identity(WechatpayV3Settings settings, const Maker& maker, std::string_view opened) {
     if (!own_time()) return;
-    settings.platform_keys = {{std::string(header(kSerial)), maker.key, {}}};
+    settings.platform_keys = {{std::string(header(kSerial)), maker.key, {}, {}}};
     trial_.set_body(body_);
     trial_.set_header(kSignature, signature_text_);
     const Result<VerifiedCallback> verified =
@@ -410,10 +422,12 @@ Explanation explain_wechatpay_v3(const Question& question, const WechatpayV3Sett
 Belongings belongings_of(const WechatpayV3Settings& settings) {
   Belongings belongings;
   for (const WechatpayV3Key& key : settings.platform_keys) {
-    belongings.keys.push_back({KnownKey::Use::kPlatform, key.id, key.key});
+    belongings.keys.push_back({KnownKey::Use::kPlatform, key.id, key.key, key.window});
   }
-  for (const Secret& key : settings.api_v3_keys) {
-    belongings.keys.push_back({KnownKey::Use::kApiV3, wechatpay_v2_key_id(key), key});
+  for (std::size_t i = 0; i < settings.api_v3_keys.texts.size(); ++i) {
+    const Secret& key = settings.api_v3_keys.texts[i];
+    belongings.keys.push_back(
+        {KnownKey::Use::kApiV3, wechatpay_v2_key_id(key), key, settings.api_v3_keys.windows[i]});
   }
   belongings.ids = settings.app_ids;
   belongings.ids.push_back(settings.merchants.own);

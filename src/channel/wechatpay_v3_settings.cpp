@@ -16,22 +16,24 @@ constexpr std::string_view kPublicKeyIdPrefix = "PUB_KEY_ID_";
 
 [[nodiscard]] Result<std::vector<WechatpayV3Key>> read_certificates(Settings& settings) {
   constexpr std::string_view kKey = "platform_certificates";
-  POSTERN_ASSIGN_OR_RETURN(const std::vector<Secret> files, settings.secrets(kKey));
+  POSTERN_ASSIGN_OR_RETURN(const std::vector<ListedKey> files,
+                           settings.keys(kKey, KeyKind::kPublic));
   std::vector<WechatpayV3Key> keys;
-  for (const Secret& file : files) {
-    const auto certificate = crypto::Certificate::parse(file.reveal());
+  for (const ListedKey& file : files) {
+    const auto certificate = crypto::Certificate::parse(file.text.reveal());
     if (!certificate) return wrong_setting(settings, kKey, certificate.error());
     if (certificate->public_key().bits() < crypto::kRsaBitsMin) {
       return std::unexpected(settings.wrong(kKey, "its key is not RSA of 2048 bits or more"));
     }
     keys.push_back({certificate->serial_hex(), certificate->public_key(),
-                    WechatpayV3Key::Life{certificate->not_before(), certificate->not_after()}});
+                    WechatpayV3Key::Life{certificate->not_before(), certificate->not_after()},
+                    file.window});
   }
   return keys;
 }
 
 [[nodiscard]] Result<std::vector<WechatpayV3Key>> read_plain_keys(Settings& settings) {
-  POSTERN_ASSIGN_OR_RETURN(const std::vector<crypto::PublicKey> parsed,
+  POSTERN_ASSIGN_OR_RETURN(const std::vector<TimedPublicKey> parsed,
                            read_public_keys(settings, "platform_public_keys"));
   constexpr std::string_view kIds = "platform_public_key_ids";
   POSTERN_ASSIGN_OR_RETURN(const std::vector<std::string> ids, settings.texts(kIds));
@@ -44,7 +46,9 @@ constexpr std::string_view kPublicKeyIdPrefix = "PUB_KEY_ID_";
         kIds, "write one PUB_KEY_ID_... for each key in platform_public_keys, in the same order"));
   }
   std::vector<WechatpayV3Key> keys;
-  for (std::size_t i = 0; i < ids.size(); ++i) keys.push_back({ids[i], parsed[i], std::nullopt});
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    keys.push_back({ids[i], parsed[i].key, std::nullopt, parsed[i].window});
+  }
   return keys;
 }
 
@@ -81,7 +85,7 @@ Result<WechatpayV3Settings> read_wechatpay_v3_settings(Settings& settings) {
   if (app_ids.empty()) {
     return std::unexpected(settings.wrong("app_ids", "list the app ids that may collect for you"));
   }
-  POSTERN_ASSIGN_OR_RETURN(std::vector<Secret> api_v3_keys,
+  POSTERN_ASSIGN_OR_RETURN(SymmetricKeys api_v3_keys,
                            read_keys_of_32_bytes(settings, "api_v3_key", "api_v3_keys"));
   POSTERN_ASSIGN_OR_RETURN(std::vector<WechatpayV3Key> keys, read_platform_keys(settings));
   POSTERN_ASSIGN_OR_RETURN(const std::vector<std::string> sub_merchants,
@@ -94,12 +98,31 @@ Result<WechatpayV3Settings> read_wechatpay_v3_settings(Settings& settings) {
       .platform_keys = std::move(keys)};
 }
 
+Result<WechatpayV3Settings> with_candidate(WechatpayV3Settings settings,
+                                           const CandidateKey& candidate) {
+  CandidateSettings given(candidate, settings.account.text(), "platform_public_key_ids");
+  if (candidate.setting == "platform_public_keys" || candidate.setting == "platform_certificates") {
+    POSTERN_ASSIGN_OR_RETURN(settings.platform_keys, read_platform_keys(given));
+    return settings;
+  }
+  if (candidate.setting == "api_v3_key" || candidate.setting == "api_v3_keys") {
+    POSTERN_ASSIGN_OR_RETURN(settings.api_v3_keys,
+                             read_keys_of_32_bytes(given, "api_v3_key", "api_v3_keys"));
+    return settings;
+  }
+  return not_a_key_setting(
+      candidate.setting, "platform_public_keys, platform_certificates, api_v3_key and api_v3_keys");
+}
+
 Result<const WechatpayV3Key*> find_wechatpay_v3_key(const std::vector<WechatpayV3Key>& keys,
                                                     std::string_view id, TimePoint now) {
   const auto found = std::ranges::find_if(
       keys, [&](const WechatpayV3Key& key) { return equal_without_case(key.id, id); });
   if (found == keys.end()) {
     return rejected("key_unknown", "Wechatpay-Serial names a key that is not configured");
+  }
+  if (!found->window.holds(now)) {
+    return rejected("key_unknown", "the key that Wechatpay-Serial names does not count now");
   }
   if (found->life && (now < found->life->not_before || now >= found->life->not_after)) {
     return rejected("certificate_expired", "the platform certificate is not valid now");

@@ -43,7 +43,8 @@ struct Options {
   store::copy::Order order{.file = options.from.substr(kSqlite.size()), .url = options.to};
   if (!options.password.empty()) {
     POSTERN_ASSIGN_OR_RETURN(order.password,
-                             app::read_secret(options.password, std::filesystem::current_path()));
+                             app::read_secret(options.password, std::filesystem::current_path(),
+                                              app::SourceKind::kPassword));
   }
   return order;
 }

@@ -99,7 +99,8 @@ struct Run {
                                            const std::vector<simulate::PaymentPlan>& plans) {
   if (options.register_at.empty()) return {};
   POSTERN_ASSIGN_OR_RETURN(const http::Url admin, http::Url::parse(options.register_at));
-  POSTERN_ASSIGN_OR_RETURN(Secret key, app::read_secret(options.api_key, fs::current_path()));
+  POSTERN_ASSIGN_OR_RETURN(
+      Secret key, app::read_secret(options.api_key, fs::current_path(), app::SourceKind::kKey));
   simulate::Shop shop({.host = admin.host, .port = admin.port, .api_key = std::move(key)});
   for (const simulate::PaymentPlan& plan : plans) {
     POSTERN_RETURN_IF_ERROR(

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "channel/settings.h"
@@ -22,6 +23,11 @@ class FakeSettings final : public Settings {
   }
   FakeSettings& set(const std::string& key, std::vector<std::string> values) {
     values_[key] = std::move(values);
+    return *this;
+  }
+  /// Has every key whose text is `value` count in `window` only.
+  FakeSettings& in_force(std::string value, KeyWindow window) {
+    windows_.emplace_back(std::move(value), window);
     return *this;
   }
   FakeSettings& remove(const std::string& key) {
@@ -55,9 +61,17 @@ class FakeSettings final : public Settings {
     POSTERN_ASSIGN_OR_RETURN(Secret value, secret(key));
     return value;
   }
-  [[nodiscard]] Result<std::vector<Secret>> secrets(std::string_view key) override {
+  [[nodiscard]] Result<std::optional<ListedKey>> optional_key(std::string_view key) override {
+    if (find(key) == nullptr) return std::nullopt;
+    POSTERN_ASSIGN_OR_RETURN(std::string value, text(key));
+    return listed(std::move(value));
+  }
+  [[nodiscard]] Result<std::vector<ListedKey>> keys(std::string_view key,
+                                                    KeyKind /*kind*/) override {
     POSTERN_ASSIGN_OR_RETURN(const std::vector<std::string> values, texts(key));
-    return std::vector<Secret>(values.begin(), values.end());
+    std::vector<ListedKey> keys;
+    for (const std::string& value : values) keys.push_back(listed(value));
+    return keys;
   }
   [[nodiscard]] Error wrong(std::string_view key, std::string_view what_to_do) const override {
     return {ErrorClass::kRejected, "setting_malformed",
@@ -80,7 +94,15 @@ class FakeSettings final : public Settings {
     return found == values_.end() ? nullptr : &found->second;
   }
 
+  [[nodiscard]] ListedKey listed(std::string value) const {
+    const auto found =
+        std::ranges::find(windows_, value, &std::pair<std::string, KeyWindow>::first);
+    const KeyWindow window = found == windows_.end() ? KeyWindow() : found->second;
+    return {Secret(std::move(value)), window};
+  }
+
   std::string account_;
+  std::vector<std::pair<std::string, KeyWindow>> windows_;
   std::map<std::string, std::vector<std::string>, std::less<>> values_;
   std::vector<std::string> read_;
 };

@@ -50,6 +50,10 @@ class RememberingChannel final : public channel::Channel {
     return real_->explain(question);
   }
   channel::Belongings belongings() const override { return real_->belongings(); }
+  Result<std::unique_ptr<channel::Channel>> with_key(
+      const channel::CandidateKey& candidate) const override {
+    return real_->with_key(candidate);
+  }
   std::string_view channel_name() const override { return real_->channel_name(); }
 
  private:

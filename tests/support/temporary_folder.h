@@ -29,8 +29,11 @@ class TemporaryFolder {
   [[nodiscard]] std::filesystem::path operator/(std::string_view name) const {
     return path_ / name;
   }
+  /// Readable by its owner only, as files of keys have to be.
   void write(std::string_view name, std::string_view content) const {
     std::ofstream(path_ / name, std::ios::binary) << content;
+    std::filesystem::permissions(
+        path_ / name, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
   }
   [[nodiscard]] std::string read(std::string_view name) const {
     std::ifstream in(path_ / name, std::ios::binary);
