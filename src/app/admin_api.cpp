@@ -6,6 +6,7 @@
 #include "admin/callbacks.h"
 #include "admin/deliveries.h"
 #include "admin/incidents.h"
+#include "admin/key_trial.h"
 #include "admin/metrics.h"
 #include "admin/orders.h"
 
@@ -38,6 +39,8 @@ AdminApi::AdminApi(Parts parts)
                                     .channels = channels_,
                                     .clock = parts.clock,
                                     .rejected = parts.rejected});
+  admin::add_key_trial(router_,
+                       {.reads = reads_, .presenter = presenter_, .channels = channels_});
   admin::add_incidents(router_, reads_, presenter_);
   admin::add_endpoints(
       router_, {.reads = reads_, .endpoints = endpoints_, .standings = std::move(parts.standings)});

@@ -8,6 +8,7 @@
 #include "cli/demo_command.h"
 #include "cli/endpoints_command.h"
 #include "cli/explain_command.h"
+#include "cli/keys_command.h"
 #include "cli/migrate_command.h"
 #include "cli/orders_command.h"
 #include "cli/reload_command.h"
@@ -33,6 +34,7 @@ ExitCode run(int count, const char* const* arguments, const Terminal& terminal) 
   add_callbacks(app, action);
   add_deliveries(app, action);
   add_endpoints(app, action);
+  add_keys(app, action);
   add_audit(app, action);
   add_simulate(app, action);
   add_demo(app, action);

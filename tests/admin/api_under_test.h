@@ -17,6 +17,7 @@
 #include "admin/explanations.h"
 #include "admin/health.h"
 #include "admin/incidents.h"
+#include "admin/key_trial.h"
 #include "admin/metrics.h"
 #include "admin/orders.h"
 #include "base/system.h"
@@ -90,6 +91,7 @@ class ApiUnderTest {
     add_orders(router_, {*ledger_, *reads_, *presenter_, accounts_});
     add_callbacks(router_, {*reads_, *presenter_, accounts_, rejected});
     add_explanations(router_, {*reads_, *presenter_, channels, clock_, rejected});
+    add_key_trial(router_, {*reads_, *presenter_, channels});
     add_incidents(router_, *reads_, *presenter_);
     add_applied(router_, {.store = *store_, .clock = clock_, .presenter = *presenter_});
     add_endpoints(router_, {.reads = *reads_, .endpoints = endpoints_, .standings = [this] {
@@ -156,15 +158,17 @@ class ApiUnderTest {
   Answer post_order(std::string body) { return send("POST", "/v1/orders", std::move(body)); }
 
   /// Records a callback that says `fact`, as ingest would.
-  ledger::Recorded record(const core::Fact& fact, std::string body) {
+  ledger::Recorded record(const core::Fact& fact, std::string body,
+                          std::string headers = "Content-Type: text/plain\r\nX-Odd: \xFF\r\n",
+                          std::string key_id = "0123456789abcdef") {
     store::CallbackRow evidence{.account = fact.attempt.account,
                                 .received_at = clock_.now(),
                                 .target = "/payment/" + fact.attempt.account.text() + "/callback",
-                                .headers = "Content-Type: text/plain\r\nX-Odd: \xFF\r\n",
+                                .headers = std::move(headers),
                                 .body = body,
                                 .digest = crypto::digest(crypto::DigestAlgorithm::kSha256, body),
                                 .peer = "192.0.2.1",
-                                .key_id = "0123456789abcdef",
+                                .key_id = std::move(key_id),
                                 .scheme = "RSA2/A",
                                 .event_type = "trade_status_sync"};
     ledger::Recording recording{
