@@ -61,6 +61,11 @@ Result<void> Daemon::start_parts() {
         admin_api_->written();
       });
   make_watermark();
+  key_calendar_ = std::make_unique<KeyCalendar>(
+      KeyCalendar::World{shared_clock(), *timers_, world.log, world.metrics}, tell_by(*ledger_));
+  // Callbacks are worth more than old incidents: those that cannot be read stay open.
+  key_calendar_->start(calendar_of(config_),
+                       open_key_incidents(*store_).value_or(std::vector<std::string>()));
   const admin::Accounts infos = config_.account_infos();
   ingest_ = std::make_unique<ingest::Ingest>(config_.channels(), *ledger_, world.clock, world.log,
                                              world.metrics);

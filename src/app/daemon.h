@@ -10,6 +10,7 @@
 #include "app/admin_api.h"
 #include "app/config.h"
 #include "app/disk_watermark.h"
+#include "app/key_calendar.h"
 #include "app/prometheus_metrics.h"
 #include "app/reload_worker.h"
 #include "app/wake_up.h"
@@ -135,6 +136,7 @@ class Daemon {
   std::unique_ptr<ledger::Ledger> ledger_;
   std::unique_ptr<FolderSpace> folder_space_;
   std::unique_ptr<DiskWatermark> watermark_;
+  std::unique_ptr<KeyCalendar> key_calendar_;
   std::unique_ptr<ingest::Ingest> ingest_;
   std::unique_ptr<AdminApi> admin_api_;
   // What the listeners show, nullptr where they speak plain text; may be renewed while they run.

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "base/clock.h"
+#include "channel/wechatpay_v2_signature.h"
 #include "crypto/certificate.h"
 #include "crypto/key.h"
 
@@ -22,7 +24,7 @@ namespace {
                            : std::string(),
         first.serial_hex(), format_rfc3339(first.not_after()));
     summary.id = first.serial_hex();
-    summary.expires_at = first.not_after();
+    summary.counts = {.from = first.not_before(), .until = first.not_after()};
   } else if (const auto key = crypto::PublicKey::parse(secret.reveal())) {
     summary.description =
         fmt::format("RSA {} public key, fingerprint {}", key->bits(), key->fingerprint());
@@ -34,6 +36,7 @@ namespace {
     summary.id = own.fingerprint();
   } else {
     summary.description = fmt::format("secret of {} bytes", secret.size());
+    summary.id = channel::wechatpay_v2_key_id(secret);  // as evidence and explanations name it
   }
   return summary;
 }
@@ -49,10 +52,9 @@ KeySummary summarize_key(std::string_view setting, const Secret& secret,
   }
   if (window.until != TimePoint::max()) {
     summary.description += fmt::format(", counts until {}", format_rfc3339(window.until));
-    if (!summary.expires_at || window.until < *summary.expires_at) {
-      summary.expires_at = window.until;
-    }
   }
+  summary.counts.from = std::max(summary.counts.from, window.from);
+  summary.counts.until = std::min(summary.counts.until, window.until);
   return summary;
 }
 

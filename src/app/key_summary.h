@@ -1,10 +1,8 @@
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 
-#include "base/clock.h"
 #include "base/secret.h"
 #include "channel/settings.h"
 
@@ -14,10 +12,9 @@ namespace postern::app {
 struct KeySummary {
   std::string setting;      ///< such as "platform_keys"
   std::string description;  ///< such as "RSA 2048 public key, fingerprint 0123456789abcdef"
-  /// Fingerprint or serial number; empty for what has neither, such as an API key.
-  std::string id;
-  /// When it stops counting: the end of its window or of its certificate, whichever comes first.
-  std::optional<TimePoint> expires_at;
+  std::string id;           ///< fingerprint, serial number or key id
+  /// Its window, cut to the life of its certificate.
+  channel::KeyWindow counts = {};
 };
 
 /// Describes what `secret` holds; of anything but certificates and RSA keys only the length.

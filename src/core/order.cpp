@@ -235,6 +235,8 @@ std::string_view name(IncidentKind kind) {
       return "disk_low";
     case IncidentKind::kConfigurationRefused:
       return "configuration_refused";
+    case IncidentKind::kKeyExpiring:
+      return "key_expiring";
   }
   return "";
 }

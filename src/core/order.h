@@ -50,6 +50,7 @@ enum class IncidentKind : unsigned char {
   kEndpointGone,          ///< by delivery: the endpoint said it takes nothing any more (410)
   kDiskLow,               ///< by the daemon: too little room to take callbacks
   kConfigurationRefused,  ///< by the daemon: a reload was refused, the old configuration runs on
+  kKeyExpiring,           ///< by the daemon: a key ends soon, and none goes on after it
 };
 
 /// One reason to look, as the fold sees it: equal reasons are equal values.

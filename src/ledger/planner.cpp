@@ -57,6 +57,7 @@ constexpr std::size_t kVariantsMax = 4;
     case core::IncidentKind::kEndpointGone:
     case core::IncidentKind::kDiskLow:
     case core::IncidentKind::kConfigurationRefused:
+    case core::IncidentKind::kKeyExpiring:
       break;  // who raises these tells what to do
   }
   return "";

@@ -51,7 +51,7 @@ TEST_F(KeyWindowConfig, IsReadToTheInstant) {
   EXPECT_NE(key.description.find("counts from 2026-12-01T00:00:00.000Z"), std::string::npos)
       << key.description;
   EXPECT_NE(key.description.find("counts until 2027-12-01T00:00:00.500Z"), std::string::npos);
-  EXPECT_EQ(key.expires_at, parse_rfc3339("2027-12-01T00:00:00.500Z"));
+  EXPECT_EQ(key.counts.until, parse_rfc3339("2027-12-01T00:00:00.500Z"));
   EXPECT_EQ(key.id.size(), 16u);
 }
 
@@ -91,7 +91,7 @@ TEST_F(KeyWindowConfig, OfASingleKey) {
   };
   const Result<Config> config = with(R"({ source = "file:v2.key", until = 2027-12-01T00:00:00Z })");
   ASSERT_TRUE(config) << config.error().detail;
-  EXPECT_EQ(config->accounts.at(0).keys.at(0).expires_at,
+  EXPECT_EQ(config->accounts.at(0).keys.at(0).counts.until,
             parse_rfc3339("2027-12-01T00:00:00.000Z"));
 }
 

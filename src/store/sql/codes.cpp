@@ -27,7 +27,8 @@ constexpr std::array kIncidentKinds = {
     core::IncidentKind::kUnknownOrder,     core::IncidentKind::kConflict,
     core::IncidentKind::kIdentityMismatch, core::IncidentKind::kPartLeftOut,
     core::IncidentKind::kDeliveryDead,     core::IncidentKind::kEndpointGone,
-    core::IncidentKind::kDiskLow,          core::IncidentKind::kConfigurationRefused};
+    core::IncidentKind::kDiskLow,          core::IncidentKind::kConfigurationRefused,
+    core::IncidentKind::kKeyExpiring};
 
 constexpr std::array kCallbackOutcomes = {
     CallbackOutcome::kApplied,      CallbackOutcome::kDuplicate, CallbackOutcome::kUnknownOrder,
