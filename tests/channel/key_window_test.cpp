@@ -31,6 +31,11 @@ constexpr std::string_view kNextApiKey = "FEDCBA9876543210fedcba9876543210";
   return code_of(channel.verify(request, now));
 }
 
+[[nodiscard]] std::string detail_of(const Asked& asked) {
+  const Explanation explanation = explain(asked);
+  return explanation.findings.empty() ? "" : explanation.findings[0].detail;
+}
+
 /// Checks both keys at every edge.
 void expect_rotation(const Channel& channel, const HttpRequest& by_old, const HttpRequest& by_new,
                      std::string_view refusal) {
@@ -47,11 +52,11 @@ void expect_rotation(const Channel& channel, const HttpRequest& by_old, const Ht
   Asked late{by_old, channel};
   late.received_at = test_now() + kSoon;
   expect_proved(late, Cause::kKeyNotInForce);
-  EXPECT_NE(explain(late).findings[0].detail.find("was in force only until"), std::string::npos);
+  EXPECT_NE(detail_of(late).find("was in force only until"), std::string::npos);
   Asked early{by_new, channel};
   early.received_at = test_now() - kSoon - instant;
   expect_proved(early, Cause::kKeyNotInForce);
-  EXPECT_NE(explain(early).findings[0].detail.find("is not in force until"), std::string::npos);
+  EXPECT_NE(detail_of(early).find("is not in force until"), std::string::npos);
 }
 
 [[nodiscard]] std::string old_pem() {
