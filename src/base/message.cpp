@@ -40,6 +40,16 @@ std::optional<std::string_view> Headers::only(std::string_view name) const {
   return found;
 }
 
+std::vector<std::string_view> Headers::all(std::string_view name) const {
+  std::vector<std::string_view> found;
+  const std::string_view block = block_;
+  for (const Field& field : fields_) {
+    if (!equal_without_case(block.substr(field.name_begin, field.name_size), name)) continue;
+    found.push_back(block.substr(field.value_begin, field.value_size));
+  }
+  return found;
+}
+
 Headers Headers::from_block(std::string_view block) {
   Headers headers;
   while (!block.empty()) {

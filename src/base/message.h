@@ -21,6 +21,8 @@ class Headers {
   /// The value of the only field called `name`, compared without case; nothing where there is none
   /// *or several*: a field that counts must not be ambiguous.
   [[nodiscard]] std::optional<std::string_view> only(std::string_view name) const;
+  /// The values of all fields called `name`, in order.
+  [[nodiscard]] std::vector<std::string_view> all(std::string_view name) const;
   [[nodiscard]] const std::string& block() const { return block_; }
   [[nodiscard]] std::string take_block() && { return std::move(block_); }
   /// Reads back a block made by `add`.

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 
 #include "base/check.h"
@@ -16,13 +15,7 @@
 namespace postern::delivery {
 namespace {
 
-using http::IpAddress;
 using Family = IpAddress::Family;
-
-struct Block {
-  IpAddress base;
-  unsigned bits;
-};
 
 [[nodiscard]] IpAddress address(std::string_view text) {
   const auto parsed = IpAddress::parse(text);
@@ -30,27 +23,8 @@ struct Block {
   return *parsed;
 }
 
-[[nodiscard]] bool has_prefix(const IpAddress& base, unsigned bits, const IpAddress& one) {
-  if (base.family != one.family) return false;
-  const std::size_t whole = bits / 8;
-  if (!std::equal(base.bytes.begin(), base.bytes.begin() + static_cast<std::ptrdiff_t>(whole),
-                  one.bytes.begin())) {
-    return false;
-  }
-  const unsigned rest = bits % 8;
-  if (rest == 0) return true;
-  const unsigned mask = 0xFFU << (8 - rest) & 0xFFU;
-  return ((base.bytes[whole] ^ one.bytes[whole]) & mask) == 0;
-}
-
-template <std::size_t N>
-[[nodiscard]] bool is_in(const std::array<Block, N>& blocks, const IpAddress& one) {
-  return std::ranges::any_of(
-      blocks, [&](const Block& block) { return has_prefix(block.base, block.bits, one); });
-}
-
 [[nodiscard]] bool is_metadata(const IpAddress& one) {
-  static const std::array<Block, 7> kAddresses{{
+  static const std::array<Network, 7> kAddresses{{
       {address("169.254.169.254"), 32},  // AWS, Google, Azure, Tencent and most others
       {address("169.254.170.2"), 32},    // AWS containers
       {address("100.100.100.200"), 32},  // Alibaba Cloud
@@ -63,7 +37,7 @@ template <std::size_t N>
 }
 
 [[nodiscard]] bool is_special_v4(const IpAddress& one) {
-  static const std::array<Block, 15> kBlocks{{
+  static const std::array<Network, 15> kBlocks{{
       {address("0.0.0.0"), 8},        // "this" network
       {address("10.0.0.0"), 8},       // private
       {address("100.64.0.0"), 10},    // shared by carriers
@@ -85,13 +59,13 @@ template <std::size_t N>
 
 /// Within 2000::/3, which is all that is global today.
 [[nodiscard]] bool is_special_v6(const IpAddress& one) {
-  static const Block kGlobal{address("2000::"), 3};
-  static const std::array<Block, 3> kBlocks{{
+  static const Network kGlobal{address("2000::"), 3};
+  static const std::array<Network, 3> kBlocks{{
       {address("2001::"), 23},      // protocol assignments, Teredo among them
       {address("2001:db8::"), 32},  // documentation
       {address("3fff::"), 20},      // documentation
   }};
-  return !has_prefix(kGlobal.base, kGlobal.bits, one) || is_in(kBlocks, one);
+  return !kGlobal.contains(one) || is_in(kBlocks, one);
 }
 
 [[nodiscard]] IpAddress v4_at(const IpAddress& v6, std::size_t offset) {
@@ -102,12 +76,12 @@ template <std::size_t N>
 
 /// The IPv4 address that packets to `one` end up at, where it only stands for such a one.
 [[nodiscard]] std::optional<IpAddress> embedded_v4(const IpAddress& one) {
-  static const Block kMapped{address("::ffff:0:0"), 96};
-  static const Block kNat64{address("64:ff9b::"), 96};
-  static const Block k6to4{address("2002::"), 16};
-  if (has_prefix(kMapped.base, kMapped.bits, one)) return v4_at(one, 12);
-  if (has_prefix(kNat64.base, kNat64.bits, one)) return v4_at(one, 12);
-  if (has_prefix(k6to4.base, k6to4.bits, one)) return v4_at(one, 2);
+  static const Network kMapped{address("::ffff:0:0"), 96};
+  static const Network kNat64{address("64:ff9b::"), 96};
+  static const Network k6to4{address("2002::"), 16};
+  if (kMapped.contains(one)) return v4_at(one, 12);
+  if (kNat64.contains(one)) return v4_at(one, 12);
+  if (k6to4.contains(one)) return v4_at(one, 2);
   return std::nullopt;
 }
 
@@ -115,55 +89,16 @@ template <std::size_t N>
   return one.family == Family::kV4 ? is_special_v4(one) : is_special_v6(one);
 }
 
-[[nodiscard]] unsigned bits_of(Family family) {
-  return family == Family::kV4 ? 32 : 128;
-}
-
 }  // namespace
 
-Result<AddressGuard::Network> AddressGuard::parse(std::string_view text) {
-  const auto malformed = [&](std::string_view why) {
-    return rejected(
-        "network_malformed",
-        fmt::format("'{}' {}; write a network as 10.1.0.0/16 or fd00:1::/48", text, why));
-  };
-  const std::size_t slash = text.find('/');
-  const auto base = IpAddress::parse(text.substr(0, slash));
-  if (!base) return malformed("does not begin with an address");
-  Network network{*base, bits_of(base->family)};
-  if (slash != std::string_view::npos) {
-    const std::string_view digits = text.substr(slash + 1);
-    const char* end = digits.data() + digits.size();
-    unsigned bits = 0;
-    const auto [stop, error] = std::from_chars(digits.data(), end, bits);
-    if (error != std::errc{} || stop != end || bits > network.bits) {
-      return malformed("has no valid prefix length");
-    }
-    network.bits = bits;
-  }
-  for (unsigned bit = network.bits; bit < bits_of(base->family); ++bit) {
-    if ((base->bytes[bit / 8] & (0x80U >> (bit % 8))) != 0) {
-      return malformed("has bits set behind its prefix");
-    }
-  }
-  return network;
-}
-
 Result<AddressGuard> AddressGuard::make(std::span<const std::string> allow_networks) {
-  if (allow_networks.size() > kNetworksMax) {
-    return rejected("network_malformed", fmt::format("at most {} networks", kNetworksMax));
-  }
   AddressGuard guard;
-  for (const std::string& text : allow_networks) {
-    POSTERN_ASSIGN_OR_RETURN(Network network, parse(text));
-    guard.allowed_.push_back(network);
-  }
+  POSTERN_ASSIGN_OR_RETURN(guard.allowed_, Network::parse_all(allow_networks));
   return guard;
 }
 
 bool AddressGuard::covers(const Network& network, const IpAddress& address) {
-  if (!has_prefix(network.base, network.bits, address)) return false;
-  return !is_metadata(address) || network.bits == bits_of(address.family);
+  return network.contains(address) && (!is_metadata(address) || network.is_one_address());
 }
 
 bool AddressGuard::is_allowed(const IpAddress& address) const {

@@ -2,11 +2,10 @@
 
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "base/ip_address.h"
 #include "base/result.h"
-#include "http/resolver.h"
 
 namespace postern::delivery {
 
@@ -28,24 +27,17 @@ namespace postern::delivery {
 /// (NAT64), RFC 3056 (6to4)
 class AddressGuard {
  public:
-  static constexpr std::size_t kNetworksMax = 64;
-
   /// @param allow_networks  "10.1.0.0/16", "fd00:1::/48" or one address; bits behind the prefix are
   ///   zero. "127.0.0.0/8" covers ::ffff:127.0.0.1 as well
   /// @errors network_malformed
   [[nodiscard]] static Result<AddressGuard> make(std::span<const std::string> allow_networks);
 
   /// @errors address_not_allowed
-  [[nodiscard]] Result<void> check(const http::IpAddress& address) const;
+  [[nodiscard]] Result<void> check(const IpAddress& address) const;
 
  private:
-  struct Network {
-    http::IpAddress base;
-    unsigned bits = 0;
-  };
-  [[nodiscard]] static Result<Network> parse(std::string_view text);
-  [[nodiscard]] static bool covers(const Network& network, const http::IpAddress& address);
-  [[nodiscard]] bool is_allowed(const http::IpAddress& address) const;
+  [[nodiscard]] static bool covers(const Network& network, const IpAddress& address);
+  [[nodiscard]] bool is_allowed(const IpAddress& address) const;
 
   std::vector<Network> allowed_;
 };

@@ -143,16 +143,16 @@ Result<std::unique_ptr<WebhookSink>> WebhookSink::open(WebhookOptions options,
   std::string target = url.target;
   POSTERN_ASSIGN_OR_RETURN(
       auto client,
-      http::AsyncClient::open(
-          thread, {.origin = std::move(url),
-                   .connect_timeout = options.connect_timeout,
-                   .exchange_timeout = options.exchange_timeout,
-                   .connections_max = options.connections_max,
-                   .queue_max = options.queue_max,
-                   .ca_file = std::move(options.ca_file),
-                   .may_connect = [guard = std::move(guard)](const http::IpAddress& address) {
-                     return guard.check(address);
-                   }}));
+      http::AsyncClient::open(thread,
+                              {.origin = std::move(url),
+                               .connect_timeout = options.connect_timeout,
+                               .exchange_timeout = options.exchange_timeout,
+                               .connections_max = options.connections_max,
+                               .queue_max = options.queue_max,
+                               .ca_file = std::move(options.ca_file),
+                               .may_connect = [guard = std::move(guard)](const IpAddress& address) {
+                                 return guard.check(address);
+                               }}));
   return std::unique_ptr<WebhookSink>(
       new WebhookSink(std::move(target), std::move(signer), clock, std::move(client)));
 }

@@ -62,22 +62,6 @@ struct AddressListRelease {
 
 }  // namespace
 
-std::optional<IpAddress> IpAddress::parse(std::string_view text) {
-  const std::string terminated(text);
-  IpAddress result;
-  if (::inet_pton(AF_INET, terminated.c_str(), result.bytes.data()) == 1) return result;
-  result.family = Family::kV6;
-  if (::inet_pton(AF_INET6, terminated.c_str(), result.bytes.data()) == 1) return result;
-  return std::nullopt;
-}
-
-std::string IpAddress::text() const {
-  std::array<char, INET6_ADDRSTRLEN> buffer{};
-  const int af = family == Family::kV4 ? AF_INET : AF_INET6;
-  const char* text = ::inet_ntop(af, bytes.data(), buffer.data(), buffer.size());
-  return text == nullptr ? std::string() : std::string(text);
-}
-
 /// Shared with the threads, which may outlive the resolver.
 struct SystemResolver::State {
   struct Question {

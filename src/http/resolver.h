@@ -1,29 +1,16 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "base/ip_address.h"
 #include "base/result.h"
 
 namespace postern::http {
-
-/// A numeric address. An IPv4 one uses the first four bytes, in network order.
-struct IpAddress {
-  enum class Family : unsigned char { kV4, kV6 };
-  Family family = Family::kV4;
-  std::array<unsigned char, 16> bytes{};
-
-  /// Dotted decimal of four parts, or IPv6 without brackets and zone; nothing else.
-  [[nodiscard]] static std::optional<IpAddress> parse(std::string_view text);
-  [[nodiscard]] std::string text() const;
-  friend bool operator==(const IpAddress&, const IpAddress&) = default;
-};
 
 /// Turns host names into addresses. @thread any
 class Resolver {

@@ -12,8 +12,6 @@
 namespace postern::delivery {
 namespace {
 
-using http::IpAddress;
-
 std::string verdict(const std::string& text, const std::vector<std::string>& allowed = {}) {
   const auto guard = AddressGuard::make(allowed);
   if (!guard) return std::string(guard.error().code);

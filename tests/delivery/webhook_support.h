@@ -45,9 +45,9 @@ class ScriptedResolver final : public http::Resolver {
     auto& answers = answers_[host];
     ++questions_;
     if (answers.empty()) return waiting_.push_back(std::move(done));
-    std::vector<http::IpAddress> found;
+    std::vector<IpAddress> found;
     for (const std::string& text : answers.front()) {
-      found.push_back(http::IpAddress::parse(text).value());
+      found.push_back(IpAddress::parse(text).value());
     }
     if (answers.size() > 1) answers.erase(answers.begin());
     done(std::move(found));
