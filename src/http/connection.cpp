@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/failpoint.h"
+#include "http/proxy_protocol.h"
 #include "http/worker.h"
 
 namespace postern::http {
@@ -27,16 +28,17 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 }  // namespace
 
-Connection::Connection(Worker& worker, Socket socket, const asio::ip::address& peer)
+Connection::Connection(Worker& worker, Socket socket, const IpAddress& peer)
     : worker_(worker),
       transport_(std::move(socket)),
       peer_(peer),
-      peer_text_(peer.to_string()),
+      peer_text_(peer.text()),
       slot_(std::make_shared<ReplySlot>(worker.mailbox(), *this)),
       reader_(worker.listener().limits()) {}
 
 Connection::~Connection() {
   slot_->forget_connection();
+  hold(0);
 }
 
 void Connection::start() {
@@ -45,8 +47,13 @@ void Connection::start() {
   // An answer is one write; waiting for more to send would only delay pipelined ones.
   if (!ec) transport_.socket().set_option(tcp::no_delay(true), ec);
   if (ec) return close();
-  enter(worker_.listener().options().tls ? Phase::kHandshake : Phase::kIdle);
+  enter(worker_.listener().peers().from == PeerFrom::kProxyProtocol ? Phase::kProxyHeader
+                                                                    : first_of_request());
   wait_readable();
+}
+
+Connection::Phase Connection::first_of_request() const {
+  return worker_.listener().options().tls ? Phase::kHandshake : Phase::kIdle;
 }
 
 void Connection::enter(Phase phase) {
@@ -57,6 +64,7 @@ void Connection::enter(Phase phase) {
     case Phase::kIdle:
       deadline_tick_ = worker_.tick_after(limits.idle_timeout);
       return;
+    case Phase::kProxyHeader:
     case Phase::kHandshake:
     case Phase::kHeader:
       deadline_tick_ = worker_.tick_after(limits.header_timeout);
@@ -85,6 +93,8 @@ void Connection::on_deadline() {
     case Phase::kIdle:
     case Phase::kLingering:
       return close();
+    case Phase::kProxyHeader:
+      return refuse_proxy_header();
     case Phase::kHeader:
       return refuse(Refusal::kHeaderTimeout);
     case Phase::kBody:
@@ -99,7 +109,7 @@ void Connection::on_deadline() {
 }
 
 void Connection::on_drain() {
-  if (phase_ == Phase::kLingering) return close();
+  if (phase_ == Phase::kLingering || phase_ == Phase::kProxyHeader) return close();
   if (phase_ == Phase::kHandshake) {
     // One that has begun goes on, since a request may be right behind it.
     shake_hands();
@@ -180,6 +190,8 @@ void Connection::on_readable() {
       // TLS may have to hear something before it can go on writing.
       if (transport_.is_tls()) flush();
       return;
+    case Phase::kProxyHeader:
+      return read_proxy_header();
     case Phase::kIdle:
     case Phase::kHeader:
     case Phase::kBody:
@@ -200,6 +212,46 @@ void Connection::on_readable() {
     }
     if (!may_be_more || phase_ != Phase::kBody) return;
   }
+}
+
+void Connection::read_proxy_header() {
+  Socket& socket = transport_.socket();
+  error_code ec;
+  const std::span<char> buffer = worker_.buffer();
+  const std::size_t seen =
+      socket.receive(asio::buffer(buffer.data(), buffer.size()), tcp::socket::message_peek, ec);
+  if (ec == asio::error::would_block) return wait_readable();
+  if (ec) return refuse_proxy_header();
+  const std::size_t had = pending_.size();
+  pending_.append(buffer.data(), seen);
+  const ProxyHeader header = parse_proxy_header(pending_);
+  // No byte behind the header is taken: what follows may be for another layer.
+  std::size_t taken = seen;
+  switch (header.progress) {
+    case ProxyHeader::Progress::kMalformed:
+      return refuse_proxy_header();
+    case ProxyHeader::Progress::kNeedMore:
+      break;
+    case ProxyHeader::Progress::kComplete:
+      taken = header.size - had;
+      break;
+  }
+  if (socket.receive(asio::buffer(buffer.data(), taken), 0, ec) != taken || ec) return close();
+  if (header.progress == ProxyHeader::Progress::kComplete) {
+    pending_ = {};
+    if (header.source) {
+      if (!worker_.listener().admit_named(*header.source)) return close();
+      peer_ = *header.source;
+      peer_text_ = peer_.text();
+    }
+    enter(first_of_request());
+  }
+  wait_readable();
+}
+
+void Connection::refuse_proxy_header() {
+  worker_.listener().count_refused(Refusal::kProxyHeader);
+  close();
 }
 
 std::string_view Connection::receive() {
@@ -241,6 +293,9 @@ void Connection::advance(std::string_view bytes) {
 
 void Connection::await_bytes(std::string_view rest) {
   keep(rest);
+  if (hold(pending_.capacity() + reader_.bytes_held()) == Held::kTooMuch) {
+    return refuse(Refusal::kBytesHeld);
+  }
   if (!reader_.is_in_body()) {
     enter(Phase::kHeader);
   } else {
@@ -264,6 +319,7 @@ bool Connection::send_continue() {
 Connection::Dispatched Connection::dispatch(std::string_view rest) {
   failpoint("received");
   Listener& listener = worker_.listener();
+  hold(reader_.bytes_held());
   HttpRequest request = reader_.take();
   form_ = reader_.reply_form();
   is_continue_sent_ = false;
@@ -280,7 +336,7 @@ Connection::Dispatched Connection::dispatch(std::string_view rest) {
     return done;
   }
 
-  request.peer = peer_text_;
+  request.peer = peer_of(request);
   slot_->begin();
   try {
     listener.handler().handle(std::move(request), Responder(ReplyHandle(slot_)));
@@ -308,10 +364,28 @@ void Connection::resume() {
   advance(bytes);
 }
 
+Connection::Held Connection::hold(std::size_t bytes) {
+  Listener& listener = worker_.listener();
+  // Without a change nothing is written to what all threads share.
+  if (bytes != held_) {
+    listener.hold(static_cast<std::ptrdiff_t>(bytes) - static_cast<std::ptrdiff_t>(held_));
+    held_ = bytes;
+  }
+  return bytes > Limits::kBytesFree && listener.holds_too_much() ? Held::kTooMuch
+                                                                 : Held::kWithinLimit;
+}
+
+std::string Connection::peer_of(const HttpRequest& request) const {
+  const PeerRule& rule = worker_.listener().peers();
+  if (!rule.trusts(peer_)) return peer_text_;
+  return http::peer_of(rule, peer_, request.headers).text();
+}
+
 // Answering -----------------------------------------------------------------------------------
 
 Connection::Dispatched Connection::reply(const HttpResponse& response, bool has_rest) {
   Listener& listener = worker_.listener();
+  hold(0);
   // While draining, the last request that was read is the one that is told.
   if (worker_.is_draining() && !has_rest) form_.persistence = Persistence::kClose;
   after_reply_ = form_.persistence;
@@ -410,6 +484,7 @@ void Connection::discard() {
 void Connection::close() {
   if (phase_ == Phase::kClosed) return;
   enter(Phase::kClosed);
+  hold(0);
   slot_->forget_connection();
   transport_.close();
   worker_.remove(*this);

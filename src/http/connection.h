@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/ip_address.h"
 #include "http/reply_slot.h"
 #include "http/transport.h"
 #include "http/wire.h"
@@ -21,7 +22,7 @@ class Worker;
 /// to be readable and then reads into its worker's buffer. @thread its worker's
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Worker& worker, Socket socket, const boost::asio::ip::address& peer);
+  Connection(Worker& worker, Socket socket, const IpAddress& peer);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -36,19 +37,21 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   /// The tick at which `on_deadline` is due; 0: none.
   [[nodiscard]] std::uint64_t deadline_tick() const { return deadline_tick_; }
-  [[nodiscard]] const boost::asio::ip::address& peer() const { return peer_; }
+  /// The connection's other end, or whom a PROXY header has named in its place.
+  [[nodiscard]] const IpAddress& peer() const { return peer_; }
 
   /// Kept by the worker: where in its list of connections this one is.
   std::size_t index = 0;
 
  private:
   enum class Phase : unsigned char {
-    kHandshake,  ///< TLS is not up yet
-    kIdle,       ///< between requests
-    kHeader,     ///< part of a header has arrived
-    kBody,       ///< the header has, the body has not
-    kHandling,   ///< the handler has the request
-    kWriting,    ///< the answer did not fit into the socket's buffer
+    kProxyHeader,  ///< before anything else, where a proxy speaks the PROXY protocol
+    kHandshake,    ///< TLS is not up yet
+    kIdle,         ///< between requests
+    kHeader,       ///< part of a header has arrived
+    kBody,         ///< the header has, the body has not
+    kHandling,     ///< the handler has the request
+    kWriting,      ///< the answer did not fit into the socket's buffer
     kLingering,  ///< all is said; what the peer still sends is thrown away, so that it can read it
     kClosed,
   };
@@ -67,6 +70,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Reads into the worker's buffer; empty where there is nothing to go on with.
   [[nodiscard]] std::string_view receive();
   void on_end_of_stream();
+  /// Takes the PROXY header off the socket, to the byte, and goes on with what follows it.
+  void read_proxy_header();
+  void refuse_proxy_header();
 
   /// Goes through `bytes`, the next ones of the stream, request by request, as far as it can.
   void advance(std::string_view bytes);
@@ -74,6 +80,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] Dispatched dispatch(std::string_view rest);
   void resume();
   void keep(std::string_view rest) { pending_.assign(rest); }
+  /// Tells the listener how much of a request is held here now.
+  enum class Held : unsigned char { kWithinLimit, kTooMuch };
+  Held hold(std::size_t bytes);
+  [[nodiscard]] std::string peer_of(const HttpRequest& request) const;
 
   /// Sends the answer; kPaused where not all of it could be sent, or the connection ends.
   [[nodiscard]] Dispatched reply(const HttpResponse& response, bool has_rest);
@@ -86,12 +96,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void discard();
   void close();
   void reset();
+  /// Where a connection stands before its first request.
+  [[nodiscard]] Phase first_of_request() const;
   void enter(Phase phase);
 
   Worker& worker_;
   Transport transport_;
-  const boost::asio::ip::address peer_;
-  const std::string peer_text_;
+  IpAddress peer_;
+  std::string peer_text_;
   const std::shared_ptr<ReplySlot> slot_;
 
   RequestReader reader_;
@@ -100,6 +112,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   ReplyForm form_;  ///< of the request being handled
   std::uint64_t deadline_tick_ = 0;
   std::size_t discarded_ = 0;
+  std::size_t held_ = 0;  ///< bytes of requests, as told to the listener
   Phase phase_ = Phase::kIdle;
   Persistence after_reply_ = Persistence::kKeepAlive;
   bool is_wait_pending_ = false;

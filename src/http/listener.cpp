@@ -13,6 +13,8 @@ Listener::Listener(Server::Options options, HttpHandler& handler, Log& log, Metr
       log_(log),
       connections_gauge_(metrics.gauge("http_connections", "Open connections of a listener.",
                                        {{"listener", options_.name}})),
+      bytes_gauge_(metrics.gauge("http_bytes_held", "Bytes of requests that a listener holds.",
+                                 {{"listener", options_.name}})),
       in_flight_(std::make_shared<std::atomic<std::size_t>>(0)) {
   static constexpr std::array<std::string_view, 6> kClasses = {"other", "1xx", "2xx",
                                                                "3xx",   "4xx", "5xx"};
@@ -27,31 +29,42 @@ Listener::Listener(Server::Options options, HttpHandler& handler, Log& log, Metr
   }
 }
 
-bool Listener::admit(const boost::asio::ip::address& peer) {
+bool Listener::admit(const IpAddress& peer) {
+  if (peers().from == PeerFrom::kProxyProtocol && !peers().trusts(peer)) {
+    count_refused(Refusal::kNotAProxy);
+    return false;
+  }
   if (connections_.fetch_add(1, std::memory_order_relaxed) >= limits().connections_max) {
     connections_.fetch_sub(1, std::memory_order_relaxed);
     count_refused(Refusal::kConnections);
     return false;
   }
+  if (admit_named(peer)) return true;
+  connections_.fetch_sub(1, std::memory_order_relaxed);
+  return false;
+}
+
+bool Listener::admit_named(const IpAddress& peer) {
+  if (peers().trusts(peer)) return true;
   {
     // Counted even where there is no limit: one may be set while they are open.
     const std::size_t max = limits().connections_per_peer_max;
     const std::lock_guard lock(mutex_);
-    std::size_t& count = connections_by_peer_[peer];
+    std::size_t& count = connections_by_peer_[party_of(peer)];
     if (max == 0 || count < max) {
       ++count;
       return true;
     }
   }
-  connections_.fetch_sub(1, std::memory_order_relaxed);
   count_refused(Refusal::kConnectionsPerPeer);
   return false;
 }
 
-void Listener::release(const boost::asio::ip::address& peer) {
+void Listener::release(const IpAddress& peer) {
   connections_.fetch_sub(1, std::memory_order_relaxed);
+  if (peers().trusts(peer)) return;
   const std::lock_guard lock(mutex_);
-  const auto entry = connections_by_peer_.find(peer);
+  const auto entry = connections_by_peer_.find(party_of(peer));
   if (entry != connections_by_peer_.end() && --entry->second == 0) {
     connections_by_peer_.erase(entry);
   }

@@ -21,6 +21,9 @@ enum class Refusal : unsigned char {
   kConnections,         ///< closed at once
   kConnectionsPerPeer,  ///< closed at once
   kDescriptors,         ///< left waiting: the process is out of file descriptors
+  kBytesHeld,           ///< 503: requests hold as much memory as they may
+  kNotAProxy,           ///< closed at once: the PROXY protocol is spoken, but not with this peer
+  kProxyHeader,         ///< closed: the PROXY header is malformed, cut or late
   kWriteTimeout,        ///< reset: the peer does not read its answer
   kTlsHandshake,        ///< TLS's own alert: no common version, no certificate, not TLS at all
 };
@@ -54,6 +57,12 @@ inline constexpr std::size_t kRefusalCount = static_cast<std::size_t>(Refusal::k
       return "connections_per_peer";
     case Refusal::kDescriptors:
       return "descriptors";
+    case Refusal::kBytesHeld:
+      return "bytes_held";
+    case Refusal::kNotAProxy:
+      return "not_a_proxy";
+    case Refusal::kProxyHeader:
+      return "proxy_header";
     case Refusal::kWriteTimeout:
       return "write_timeout";
     case Refusal::kTlsHandshake:
@@ -80,10 +89,13 @@ inline constexpr std::size_t kRefusalCount = static_cast<std::size_t>(Refusal::k
     case Refusal::kHeaderTooLarge:
       return 431;
     case Refusal::kRequestsInFlight:
+    case Refusal::kBytesHeld:
       return 503;
     case Refusal::kConnections:
     case Refusal::kConnectionsPerPeer:
     case Refusal::kDescriptors:
+    case Refusal::kNotAProxy:
+    case Refusal::kProxyHeader:
     case Refusal::kWriteTimeout:
     case Refusal::kTlsHandshake:
       return 0;

@@ -10,6 +10,7 @@
 #include "base/message.h"
 #include "base/metrics.h"
 #include "base/result.h"
+#include "http/forwarded.h"
 
 namespace postern::http {
 
@@ -20,10 +21,16 @@ struct Limits {
   std::size_t target_bytes_max = 8192;       ///< above: 414 and close
   std::size_t body_bytes_max = 256 * 1024;   ///< above: 413 and close
   std::size_t connections_max = 4096;        ///< above: accepted and closed at once
-  /// Above: accepted and closed at once. 0: no limit of its own, as behind a proxy, where every
-  /// connection comes from one address.
+  /// Of one IPv4 address or IPv6 /64. Above: accepted and closed at once. 0: no limit of its own.
+  /// Connections of a trusted proxy count for whom it names, or for nobody.
   std::size_t connections_per_peer_max = 0;
   std::size_t requests_in_flight_max = 8192;  ///< above: 503
+  /// Bytes of requests held by all connections, partial ones included. Above: 503 and close for a
+  /// request that has more than kBytesFree of them.
+  std::size_t bytes_held_max = 256UL * 1024 * 1024;
+  /// What a connection may always hold, so that large bodies leave room for callbacks, which are
+  /// smaller: the whole is at most bytes_held_max and this for every connection.
+  static constexpr std::size_t kBytesFree = 32UL * 1024;
   // Deadlines are looked at four times a second, so each may be half a second late.
   /// First byte to end of header; with TLS also from the connection to the end of its handshake.
   std::chrono::milliseconds header_timeout{10'000};
@@ -66,6 +73,7 @@ class Server {
     Limits limits;
     unsigned threads = 1;
     std::shared_ptr<const TlsServerContext> tls = nullptr;  ///< nullptr: plain text
+    PeerRule peers{};
   };
   /// Binds and starts. @errors address_in_use, address_not_available (with what to do next)
   [[nodiscard]] static Result<std::unique_ptr<Server>> start(Options options, HttpHandler& handler,

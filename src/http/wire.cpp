@@ -140,6 +140,11 @@ class RequestReader::State {
   Step feed(std::string_view bytes);
   HttpRequest take();
 
+  [[nodiscard]] std::size_t bytes_held() const {
+    return request_.headers.block().capacity() + request_.target.capacity() +
+           request_.body.capacity();
+  }
+
   enum class Stage : unsigned char {
     kHeader,
     kBody,
@@ -314,6 +319,10 @@ bool RequestReader::is_in_body() const {
       return true;
   }
   return false;
+}
+
+std::size_t RequestReader::bytes_held() const {
+  return state_->bytes_held();
 }
 
 bool RequestReader::awaits_continue() const {

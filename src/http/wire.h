@@ -49,6 +49,8 @@ class RequestReader {
   [[nodiscard]] Refusal refusal() const;
   /// Whether the header is complete and the body is not.
   [[nodiscard]] bool is_in_body() const;
+  /// The room that the request at hand takes.
+  [[nodiscard]] std::size_t bytes_held() const;
   /// Whether the sender waits for "100 Continue" before it sends the body.
   [[nodiscard]] bool awaits_continue() const;
   /// Of the request completed last, or at hand with its header complete.

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
 #include <cerrno>
@@ -43,12 +44,15 @@ using boost::system::error_code;
 
 /// IPv4 addresses that reach an IPv6 socket look like IPv6 ones; a link-local one carries the name
 /// of the interface. Neither is part of who the peer is.
-[[nodiscard]] asio::ip::address plain(const asio::ip::address& address) {
-  if (!address.is_v6()) return address;
-  asio::ip::address_v6 v6 = address.to_v6();
-  if (v6.is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, v6);
-  v6.scope_id(0);
-  return v6;
+[[nodiscard]] IpAddress plain(const asio::ip::address& address) {
+  IpAddress result;
+  if (address.is_v6()) {
+    result.family = IpAddress::Family::kV6;
+    result.bytes = address.to_v6().to_bytes();
+    return result.unmapped();
+  }
+  std::ranges::copy(address.to_v4().to_bytes(), result.bytes.begin());
+  return result;
 }
 
 [[nodiscard]] bool is_out_of_resources(error_code ec) {
@@ -144,7 +148,7 @@ void Worker::on_accepted(error_code ec, Socket socket) {
     });
     return;
   }
-  const asio::ip::address peer = plain(peer_.address());
+  const IpAddress peer = plain(peer_.address());
   if (!ec && listener_.admit(peer)) {
     failpoint("accepted");
     auto connection = std::make_shared<Connection>(*this, std::move(socket), peer);
