@@ -1,6 +1,8 @@
 #include "ingest/ingest.h"
 
 #include <chrono>
+#include <optional>
+#include <utility>
 
 #include "base/check.h"
 #include "base/failpoint.h"
@@ -31,6 +33,12 @@ constexpr std::string_view kSuffix = "/callback";
 
 constexpr std::chrono::seconds kLinesWindow{10};
 
+[[nodiscard]] Error peer_not_allowed() {
+  return {ErrorClass::kRejected, "peer_not_allowed",
+          "the peer is not in the account's allow_from; where it is the platform, add its network, "
+          "and where it is your proxy, see trusted_proxies"};
+}
+
 constexpr store::CallbackOutcome kOutcomes[] = {
     store::CallbackOutcome::kApplied,      store::CallbackOutcome::kDuplicate,
     store::CallbackOutcome::kUnknownOrder, store::CallbackOutcome::kQuarantined,
@@ -47,11 +55,14 @@ struct Ingest::Account {
   Counter& rejected;
   Counter& probes;
   Counter& retry_later;
+  Counter& not_verified;
   Histogram& seconds;
+  std::optional<std::vector<Network>> allow_from;  ///< nothing: anywhere
   /// A flood of forgeries must not become a flood of lines, nor callbacks that a full disk puts
   /// off; counters tell their number.
   std::shared_ptr<LogLimiter> rejection_lines = std::make_shared<LogLimiter>(20, kLinesWindow);
   std::shared_ptr<LogLimiter> put_off_lines = std::make_shared<LogLimiter>(20, kLinesWindow);
+  std::shared_ptr<LogLimiter> not_verified_lines = std::make_shared<LogLimiter>(20, kLinesWindow);
 };
 
 /// What one configuration says of callbacks.
@@ -103,9 +114,14 @@ channel::Ack ack_for(ErrorClass error_class) {
 }
 
 Ingest::Ingest(Channels channels, ledger::Ledger& ledger, const Clock& clock, Log& log,
-               Metrics& metrics)
-    : ledger_(ledger), clock_(clock), log_(log), metrics_(metrics), setup_(Setup{}) {
-  configure(std::move(channels), ledger.policy());
+               Metrics& metrics, Gate gate)
+    : ledger_(ledger),
+      clock_(clock),
+      log_(log),
+      metrics_(metrics),
+      setup_(Setup{}),
+      budget_(gate.budget) {
+  configure(std::move(channels), ledger.policy(), std::move(gate));
 }
 
 std::shared_ptr<const Ingest::Account> Ingest::make_account(
@@ -122,8 +138,12 @@ std::shared_ptr<const Ingest::Account> Ingest::make_account(
       .retry_later =
           metrics_.counter("postern_callbacks_retry_later_total",
                            "Callbacks the platform was asked to send again.", {{"account", name}}),
+      .not_verified = metrics_.counter(
+          "postern_callbacks_not_verified_total",
+          "Callbacks put off unverified: too many of late were not genuine.", {{"account", name}}),
       .seconds = metrics_.histogram("postern_callback_seconds",
-                                    "From the whole request to its ack.", {{"account", name}})});
+                                    "From the whole request to its ack.", {{"account", name}}),
+      .allow_from = {}});
   for (const store::CallbackOutcome outcome : kOutcomes) {
     account->recorded[static_cast<std::size_t>(outcome)] =
         &metrics_.counter("postern_callbacks_recorded_total", "Callbacks acked as durable.",
@@ -132,19 +152,20 @@ std::shared_ptr<const Ingest::Account> Ingest::make_account(
   return account;
 }
 
-void Ingest::configure(Channels channels, std::shared_ptr<const ledger::Policy> policy) {
+void Ingest::configure(Channels channels, std::shared_ptr<const ledger::Policy> policy, Gate gate) {
   const std::shared_ptr<const Setup> before = setup_.get();
   Setup setup{.accounts = {}, .policy = std::move(policy)};
   for (auto& [name, channel] : channels) {
     const auto known = before->accounts.find(name);
-    if (known == before->accounts.end()) {
-      setup.accounts.emplace(name, make_account(name, std::move(channel)));
-      continue;
-    }
-    Account account = *known->second;
+    Account account =
+        known == before->accounts.end() ? *make_account(name, channel) : *known->second;
     account.channel = std::move(channel);
+    const auto allowed = gate.allow_from.find(name);
+    account.allow_from.reset();
+    if (allowed != gate.allow_from.end()) account.allow_from = std::move(allowed->second);
     setup.accounts.emplace(name, std::make_shared<const Account>(std::move(account)));
   }
+  budget_.configure(gate.budget);
   setup_.set(std::move(setup));
 }
 
@@ -163,11 +184,24 @@ void Ingest::handle(HttpRequest request, Responder respond) {
 
   const MonotonicTime began = clock_.monotonic();
   const TimePoint now = clock_.now();
+  // A peer without an address, as of a simulated request, is nobody in particular.
+  const IpAddress peer = IpAddress::parse(request.peer).value_or(IpAddress{});
+  switch (admit(account, peer, began)) {
+    case Admission::kVerify:
+      break;
+    case Admission::kRefuse:
+      reject(account, std::move(request), peer_not_allowed());
+      return respond(account.channel->ack(channel::Ack::kRefused));
+    case Admission::kPutOff:
+      return respond(account.channel->ack(channel::Ack::kRetryLater));
+  }
   Result<channel::VerifiedCallback> verified = account.channel->verify(request, now);
   if (!verified) {
+    budget_.count_failed(peer, began);
     reject(account, std::move(request), verified.error());
     return respond(account.channel->ack(ack_for(verified.error().error_class)));
   }
+  budget_.count_verified(peer, began);
   Result<channel::Statement> statement = account.channel->adapt(*verified);
   if (!statement) {
     reject(account, std::move(request), statement.error());
@@ -209,6 +243,21 @@ void Ingest::handle(HttpRequest request, Responder respond) {
                  [this, pending = std::move(pending)](Result<ledger::Recorded> recorded) mutable {
                    settle(pending, recorded);
                  });
+}
+
+Ingest::Admission Ingest::admit(const Account& account, const IpAddress& peer, MonotonicTime now) {
+  if (account.allow_from && !is_in(*account.allow_from, peer)) return Admission::kRefuse;
+  const StrangerBudget::Verdict verdict = budget_.judge(peer, now);
+  if (verdict == StrangerBudget::Verdict::kVerify) return Admission::kVerify;
+  account.not_verified.add();
+  if (const auto kept_back = account.not_verified_lines->admit(now)) {
+    const bool is_peer = verdict == StrangerBudget::Verdict::kPeerSpent;
+    log_.warning("callback_not_verified", {{"account", account.name.text()},
+                                           {"budget", is_peer ? "peer" : "all"},
+                                           {"peer", peer.text()},
+                                           {"lines_kept_back", *kept_back}});
+  }
+  return Admission::kPutOff;
 }
 
 void Ingest::reject(const Account& account, HttpRequest request, const Error& error) {

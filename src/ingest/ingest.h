@@ -6,14 +6,17 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/current.h"
+#include "base/ip_address.h"
 #include "base/log.h"
 #include "base/message.h"
 #include "base/metrics.h"
 #include "channel/channel.h"
 #include "ingest/rejected_ring.h"
+#include "ingest/stranger_budget.h"
 #include "ledger/ledger.h"
 
 namespace postern::ingest {
@@ -28,9 +31,20 @@ namespace postern::ingest {
 /// Which ack an error gets: kRejected is refused, everything else is our trouble.
 [[nodiscard]] channel::Ack ack_for(ErrorClass error_class);
 
+/// Who is heard, before anything is verified; never instead of that.
+struct Gate {
+  /// By account; an account without an entry takes callbacks from anywhere.
+  std::map<std::string, std::vector<Network>, std::less<>> allow_from;
+  StrangerBudget::Options budget{};
+};
+
 /// Receives callbacks: verifies, adapts, has them recorded, and acks when that is durable.
 ///
-/// Holds no lock and keeps no state between callbacks but counters and the ring of refused ones.
+/// A callback from a peer that is not allowed gets the refusal of a bad signature. One whose peer
+/// has used up its budget of failed verifications gets the retryable ack and is not verified, so
+/// that an honest sender behind the same address is asked again and loses nothing.
+///
+/// Keeps no state between callbacks but counters, the ring of refused ones and the budget.
 /// Everything it asks of the world (clock, store behind the ledger, log, metrics) is given to it,
 /// so the simulator runs the same code.
 ///
@@ -41,17 +55,18 @@ class Ingest final : public HttpHandler {
 
   /// @param channels  by account name; each account stands in the ledger's policy too, by which
   ///                  everything is recorded until `configure`
-  Ingest(Channels channels, ledger::Ledger& ledger, const Clock& clock, Log& log, Metrics& metrics);
+  Ingest(Channels channels, ledger::Ledger& ledger, const Clock& clock, Log& log, Metrics& metrics,
+         Gate gate = {});
   ~Ingest() override;
 
   /// Answers POST /payment/{account}/callback; 404 for any other path and 405 for another method,
   /// both with an empty body.
   void handle(HttpRequest request, Responder respond) override;
 
-  /// Replaces the accounts and the policy, both at once: a callback is verified, recorded and acked
-  /// by the configuration it met. What is counted of an account that stays goes on.
+  /// Replaces the accounts, the policy and the gate, all at once: a callback is verified, recorded
+  /// and acked by the configuration it met. What is counted of an account that stays goes on.
   /// @thread any, one at a time
-  void configure(Channels channels, std::shared_ptr<const ledger::Policy> policy);
+  void configure(Channels channels, std::shared_ptr<const ledger::Policy> policy, Gate gate = {});
 
   /// From now on every callback is answered with the platform's retryable failure.
   void stop_accepting() { stopping_ = true; }
@@ -65,6 +80,9 @@ class Ingest final : public HttpHandler {
 
   [[nodiscard]] std::shared_ptr<const Account> make_account(
       const std::string& name, std::shared_ptr<const channel::Channel> channel) const;
+  /// Whether a callback of `peer` is to be verified; counts it, and tells the operator, where not.
+  enum class Admission : unsigned char { kVerify, kRefuse, kPutOff };
+  [[nodiscard]] Admission admit(const Account& account, const IpAddress& peer, MonotonicTime now);
   void reject(const Account& account, HttpRequest request, const Error& error);
   void settle(Pending& pending, const Result<ledger::Recorded>& recorded);
 
@@ -74,6 +92,7 @@ class Ingest final : public HttpHandler {
   Metrics& metrics_;
   Current<Setup> setup_;
   RejectedRing rejected_;
+  StrangerBudget budget_;
   std::atomic<bool> stopping_ = false;
 };
 
