@@ -39,8 +39,7 @@ AdminApi::AdminApi(Parts parts)
                                     .channels = channels_,
                                     .clock = parts.clock,
                                     .rejected = parts.rejected});
-  admin::add_key_trial(router_,
-                       {.reads = reads_, .presenter = presenter_, .channels = channels_});
+  admin::add_key_trial(router_, {.reads = reads_, .presenter = presenter_, .channels = channels_});
   admin::add_incidents(router_, reads_, presenter_);
   admin::add_endpoints(
       router_, {.reads = reads_, .endpoints = endpoints_, .standings = std::move(parts.standings)});

@@ -1,14 +1,15 @@
 // The configuration file (TOML 1.0, read by toml++):
 //
-//   [server] listen, header_bytes_max, body_bytes_max, connections_max, requests_in_flight_max,
-//            header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms,
-//            trusted_proxies
+//   [server] listen, header_bytes_max, body_bytes_max, connections_max, connections_per_peer_max,
+//            requests_in_flight_max, bytes_held_max, trusted_proxies, peer_from,
+//            failed_per_peer_per_s, failed_per_peer_burst, failed_per_s, failed_burst,
+//            header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms
 //   [admin] listen, api_key
 //   [server.tls], [admin.tls] see tls_config.cpp
 //   [store] url, batch_max, min_free; password, accept_synchronous_commit, keep_evidence_days
 //   [log] level, file
 //   [merchant.NAME]
-//   [account.NAME] channel, merchant, orders, and what the channel asks for
+//   [account.NAME] channel, merchant, orders, allow_from, and what the channel asks for
 //   [endpoint.NAME] see endpoint_config.cpp
 #include "app/config.h"
 
@@ -24,6 +25,7 @@
 
 #include "app/channels.h"
 #include "app/config_section.h"
+#include "app/peer_config.h"
 #include "app/section_settings.h"
 #include "base/json_log.h"
 
@@ -33,6 +35,7 @@ namespace {
 constexpr std::string_view kCallbackListen = "127.0.0.1:8000";
 constexpr std::string_view kAdminListen = "127.0.0.1:8080";
 constexpr std::size_t kApiKeyBytesMin = 16;
+constexpr std::size_t kConnectionsPerPeerMax = 1024;
 constexpr std::size_t kNameBytesMax = 64;
 constexpr std::size_t kConfigBytesMax = 4 * 1024 * 1024;
 
@@ -96,17 +99,22 @@ constexpr std::size_t kConfigBytesMax = 4 * 1024 * 1024;
       read_size(section, "connections_max", 1, 1'000'000, limits.connections_max));
   POSTERN_RETURN_IF_ERROR(
       read_size(section, "requests_in_flight_max", 1, 1'000'000, limits.requests_in_flight_max));
+  POSTERN_ASSIGN_OR_RETURN(server.peers, read_peer_rule(section));
+  POSTERN_ASSIGN_OR_RETURN(server.budget, read_budget(section));
+  limits.connections_per_peer_max = kConnectionsPerPeerMax;
+  POSTERN_RETURN_IF_ERROR(read_size(section, "connections_per_peer_max", 0, 1'000'000,
+                                    limits.connections_per_peer_max));
+  POSTERN_RETURN_IF_ERROR(
+      read_size(section, "bytes_held_max", kMiB, 1024 * 1024 * kMiB, limits.bytes_held_max));
   POSTERN_RETURN_IF_ERROR(read_timeout(section, "header_timeout_ms", limits.header_timeout));
   POSTERN_RETURN_IF_ERROR(read_timeout(section, "body_timeout_ms", limits.body_timeout));
   POSTERN_RETURN_IF_ERROR(read_timeout(section, "idle_timeout_ms", limits.idle_timeout));
   POSTERN_RETURN_IF_ERROR(read_timeout(section, "write_timeout_ms", limits.write_timeout));
-  POSTERN_ASSIGN_OR_RETURN(const std::vector<std::string> proxies,
-                           section.texts("trusted_proxies"));
   POSTERN_ASSIGN_OR_RETURN(server.tls, read_tls(section, ClientCa::kUnknown, folder));
   POSTERN_RETURN_IF_ERROR(section.finish());
-  POSTERN_RETURN_IF_ERROR(
-      require_tls_or_proxy(section, server.listen, server.tls,
-                           proxies.empty() ? ProxyBefore::kNone : ProxyBefore::kTrusted));
+  POSTERN_RETURN_IF_ERROR(require_tls_or_proxy(
+      section, server.listen, server.tls,
+      server.peers.trusted_proxies.empty() ? ProxyBefore::kNone : ProxyBefore::kTrusted));
   return server;
 }
 
@@ -177,10 +185,12 @@ constexpr std::size_t kConfigBytesMax = 4 * 1024 * 1024;
 }
 
 [[nodiscard]] Result<AccountConfig> read_account(Section section, const std::string& name,
-                                                 const std::vector<MerchantName>& merchants) {
+                                                 const std::vector<MerchantName>& merchants,
+                                                 const http::PeerRule& peers) {
   POSTERN_ASSIGN_OR_RETURN(const ChannelEntry* entry, read_channel(section));
   POSTERN_ASSIGN_OR_RETURN(MerchantName merchant, read_merchant_of(section, merchants));
   POSTERN_ASSIGN_OR_RETURN(const ledger::OrderMode orders, read_order_mode(section));
+  POSTERN_ASSIGN_OR_RETURN(std::vector<Network> allow_from, read_allow_from(section, peers));
   SectionSettings settings(section, name);
   POSTERN_ASSIGN_OR_RETURN(std::unique_ptr<channel::Channel> made, entry->make(settings));
   POSTERN_ASSIGN_OR_RETURN(const std::vector<std::string> sub_merchants,
@@ -192,7 +202,8 @@ constexpr std::size_t kConfigBytesMax = 4 * 1024 * 1024;
                        .sub_merchants = sub_merchants.empty() ? admin::SubMerchants::kNone
                                                               : admin::SubMerchants::kListed,
                        .channel = std::move(made),
-                       .keys = settings.take_keys()};
+                       .keys = settings.take_keys(),
+                       .allow_from = std::move(allow_from)};
 }
 
 /// Takes the tables of a file apart.
@@ -214,8 +225,9 @@ class FileReader {
     }));
     POSTERN_RETURN_IF_ERROR(
         for_each("account", [&](Section one, const std::string& name) -> Result<void> {
-          POSTERN_ASSIGN_OR_RETURN(AccountConfig account,
-                                   read_account(std::move(one), name, config.merchants));
+          POSTERN_ASSIGN_OR_RETURN(
+              AccountConfig account,
+              read_account(std::move(one), name, config.merchants, config.server.peers));
           config.accounts.push_back(std::move(account));
           return {};
         }));
@@ -323,6 +335,16 @@ admin::Channels Config::channels() const {
     channels.emplace(account.name.text(), account.channel);
   }
   return channels;
+}
+
+ingest::Gate Config::gate() const {
+  ingest::Gate gate{.allow_from = {}, .budget = server.budget};
+  for (const AccountConfig& account : accounts) {
+    if (!account.allow_from.empty()) {
+      gate.allow_from.emplace(account.name.text(), account.allow_from);
+    }
+  }
+  return gate;
 }
 
 std::vector<admin::EndpointInfo> Config::endpoint_infos() const {

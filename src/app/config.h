@@ -16,11 +16,13 @@
 #include "app/store_config.h"
 #include "app/tls_config.h"
 #include "base/id.h"
+#include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "base/secret.h"
 #include "channel/channel.h"
 #include "http/server.h"
+#include "ingest/ingest.h"
 #include "ledger/policy.h"
 
 namespace postern::app {
@@ -29,6 +31,8 @@ struct ServerConfig {
   std::vector<http::ListenAddress> listen;
   std::optional<TlsConfig> tls;
   http::Limits limits;
+  http::PeerRule peers;
+  ingest::StrangerBudget::Options budget;
 };
 
 struct AdminConfig {
@@ -49,6 +53,7 @@ struct AccountConfig {
   admin::SubMerchants sub_merchants = admin::SubMerchants::kNone;
   std::shared_ptr<const channel::Channel> channel;
   std::vector<KeySummary> keys;
+  std::vector<Network> allow_from;  ///< empty: from anywhere
 };
 
 /// The whole configuration, checked: what is in it can be run.
@@ -66,6 +71,7 @@ struct Config {
   [[nodiscard]] ledger::Policy policy() const;
   [[nodiscard]] admin::Accounts account_infos() const;
   [[nodiscard]] admin::Channels channels() const;
+  [[nodiscard]] ingest::Gate gate() const;
   [[nodiscard]] std::vector<admin::EndpointInfo> endpoint_infos() const;
   /// How a message about a whole section begins: "postern.toml:12: [endpoint.shop] ".
   [[nodiscard]] std::string place_of(std::string_view section) const;

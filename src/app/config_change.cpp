@@ -12,14 +12,20 @@ namespace {
 
 /// What a running daemon takes over. Whatever else stands in these sections needs a restart: a key
 /// that nobody has thought of here must not look as if it were in force.
-constexpr std::array<std::string_view, 15> kLive = {"admin.api_key",
+constexpr std::array<std::string_view, 21> kLive = {"admin.api_key",
                                                     "admin.tls.certificate",
                                                     "admin.tls.client_ca",
                                                     "admin.tls.private_key",
                                                     "log.level",
                                                     "server.body_bytes_max",
                                                     "server.body_timeout_ms",
+                                                    "server.bytes_held_max",
                                                     "server.connections_max",
+                                                    "server.connections_per_peer_max",
+                                                    "server.failed_burst",
+                                                    "server.failed_per_peer_burst",
+                                                    "server.failed_per_peer_per_s",
+                                                    "server.failed_per_s",
                                                     "server.header_bytes_max",
                                                     "server.header_timeout_ms",
                                                     "server.idle_timeout_ms",

@@ -86,6 +86,11 @@ class Section {
 
   /// Where `key` stands: "FILE:LINE: [section] key".
   [[nodiscard]] std::string place(std::string_view key) const;
+  /// Whether `key` is there, if only as an empty list.
+  [[nodiscard]] bool has(std::string_view key) const {
+    return table_ != nullptr && table_->contains(key);
+  }
+
   /// An error about the value of `key`, at its line.
   [[nodiscard]] Error wrong(std::string_view key, std::string_view what_to_do) const;
 

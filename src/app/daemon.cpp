@@ -68,7 +68,7 @@ Result<void> Daemon::start_parts() {
                        open_key_incidents(*store_).value_or(std::vector<std::string>()));
   const admin::Accounts infos = config_.account_infos();
   ingest_ = std::make_unique<ingest::Ingest>(config_.channels(), *ledger_, world.clock, world.log,
-                                             world.metrics);
+                                             world.metrics, config_.gate());
   admin_api_ = std::make_unique<AdminApi>(AdminApi::Parts{
       .store = *store_,
       .ledger = *ledger_,
@@ -94,7 +94,8 @@ Result<void> Daemon::start_parts() {
                                                                .address = address,
                                                                .limits = config_.server.limits,
                                                                .threads = options_.io_threads,
-                                                               .tls = callback_tls_},
+                                                               .tls = callback_tls_,
+                                                               .peers = config_.server.peers},
                                                               *ingest_, world.log, world.metrics));
     callback_servers_.push_back(std::move(server));
   }

@@ -79,9 +79,12 @@ void Daemon::put_in_force(Config wanted, const admin::ConfigurationChange& chang
     ingest_->configure({}, policy);
     for (int i = 0; i < 50; ++i) planted_pause();
   }
-  if (!planted_fault("reload_keeps_keys")) ingest_->configure(wanted.channels(), policy);
+  if (!planted_fault("reload_keeps_keys")) {
+    ingest_->configure(wanted.channels(), policy, wanted.gate());
+  }
   admin_api_->configure(wanted.account_infos(), wanted.channels(), wanted.endpoint_infos(),
                         wanted.admin.api_key);
+  key_calendar_->replace(calendar_of(wanted));
 
   // A sink that goes may take seconds over it: by now everything else is in force.
   for (const std::string& name : change.endpoints.removed) {

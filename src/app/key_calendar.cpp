@@ -53,6 +53,15 @@ std::vector<CalendarEntry> calendar_of(const Config& config) {
                          .window = key.counts});
     }
   }
+  for (const auto& [setting, tls] : {std::pair("server.tls.certificate", &config.server.tls),
+                                     std::pair("admin.tls.certificate", &config.admin.tls)}) {
+    if (!*tls) continue;
+    const http::TlsIdentity& identity = (*tls)->identity;
+    entries.push_back({.account = {},
+                       .setting = setting,
+                       .key = identity.fingerprint(),
+                       .window = {identity.not_before(), identity.not_after()}});
+  }
   return entries;
 }
 

@@ -30,8 +30,7 @@ struct CalendarEntry {
   [[nodiscard]] std::string subject() const;
 };
 
-/// What the accounts of `config` verify with. A listener's certificate is added by who serves it,
-/// with an empty account and a setting such as "server.tls.certificate".
+/// What the accounts of `config` verify with, and what its listeners show.
 [[nodiscard]] std::vector<CalendarEntry> calendar_of(const Config& config);
 
 /// Tells how long keys still count: a figure each, and an incident for one that ends within thirty

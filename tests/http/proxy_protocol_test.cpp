@@ -60,7 +60,7 @@ struct Whole {
       // A check of the proxy's own: addresses are not looked at.
       {version_2('\x20', '\x11', kAddresses4), ""},
       {version_2('\x20', '\x77', "anything"), ""},
-      {version_2('\x21', '\x11', kAddresses4 + "\x04\x0F\xD1"s + std::string(4049, 'x')),
+      {version_2('\x21', '\x11', kAddresses4 + "\x04\x0F\xE1"s + std::string(4065, 'x')),
        "203.0.113.7"},
   };
 }
@@ -123,7 +123,7 @@ TEST(ProxyProtocol, RefusesWhatIsNotOne) {
       version_2('\x21', '\x11',
                 kAddresses4 + "\x05\x00\x04"
                               "abc"s),
-      version_2('\x21', '\x11', kAddresses4 + "\x04\x0F\xD2"s + std::string(4050, 'x')),
+      version_2('\x21', '\x11', kAddresses4 + "\x04\x0F\xE2"s + std::string(4066, 'x')),
   };
   for (const std::string& bytes : cases) {
     EXPECT_EQ(parse_proxy_header(bytes).progress, Progress::kMalformed) << bytes;
