@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <ctime>
 #include <span>
@@ -39,6 +40,16 @@ constexpr const char* kGroups = "X25519:P-256:P-384";
   // What cannot be read is long over.
   if (::ASN1_TIME_to_tm(time, &utc) != 1) return TimePoint::min();
   return TimePoint(std::chrono::seconds(::timegm(&utc)));
+}
+
+[[nodiscard]] std::string fingerprint_of(X509* certificate) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  if (::X509_digest(certificate, ::EVP_sha256(), digest.data(), &size) != 1) return {};
+  constexpr std::size_t kShown = 8;
+  std::string text;
+  for (std::size_t i = 0; i < kShown; ++i) text += fmt::format("{:02x}", digest[i]);
+  return text;
 }
 
 [[nodiscard]] bool is_self_issued(X509* certificate) {
@@ -184,6 +195,7 @@ Result<TlsIdentity> TlsIdentity::make(std::string_view certificates, const Secre
   POSTERN_RETURN_IF_ERROR(use_identity(context, chain, key.get()));
   if (!client_ca.empty()) POSTERN_RETURN_IF_ERROR(demand_clients(context, client_ca));
 
+  identity.fingerprint_ = fingerprint_of(chain.front().get());
   identity.not_before_ = TimePoint::min();
   identity.not_after_ = TimePoint::max();
   for (const X509Ptr& one : chain) {

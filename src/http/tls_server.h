@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 
 #include "base/clock.h"
@@ -33,6 +34,8 @@ class TlsIdentity {
   /// When the whole chain is valid: from the latest beginning to the earliest end.
   [[nodiscard]] TimePoint not_before() const { return not_before_; }
   [[nodiscard]] TimePoint not_after() const { return not_after_; }
+  /// Of the server's own certificate: the first 16 hex digits of its SHA-256.
+  [[nodiscard]] const std::string& fingerprint() const { return fingerprint_; }
   /// @errors kFault tls_certificate_expired, tls_certificate_not_yet_valid (with the dates)
   [[nodiscard]] Result<void> check_valid(TimePoint now) const;
 
@@ -43,6 +46,7 @@ class TlsIdentity {
   std::shared_ptr<ssl_ctx_st> context_;
   TimePoint not_before_;
   TimePoint not_after_;
+  std::string fingerprint_;
 };
 
 /// What a listener's TLS connections are made from: TLS 1.2 and 1.3, ECDHE and AEAD only, HTTP/1.1.
