@@ -40,7 +40,7 @@ constexpr std::string_view kRefundQuery = "alipay.trade.fastpay.refund.query";
   const std::string_view sn = json_text(whole, "alipay_cert_sn");
   Result<std::string_view> last = rejected("key_unknown", "no key of the account may have signed");
   for (const AlipayCertificate& one : settings.platform_certificates) {
-    if (!sn.empty() && one.sn != sn) continue;
+    if ((!sn.empty() && one.sn != sn) || !one.window.holds(now)) continue;
     if (auto valid = check_alipay_certificate(one, settings.root_certificates, now); !valid) {
       last = std::unexpected(valid.error());
       continue;
@@ -50,8 +50,9 @@ constexpr std::string_view kRefundQuery = "alipay.trade.fastpay.refund.query";
   }
   // A certificate that is named is the only one that counts.
   if (!sn.empty() && !settings.platform_certificates.empty()) return last;
-  for (const crypto::PublicKey& key : settings.platform_keys) {
-    last = verify_alipay_response(body, method, key);
+  for (const TimedPublicKey& one : settings.platform_keys) {
+    if (!one.window.holds(now)) continue;
+    last = verify_alipay_response(body, method, one.key);
     if (last) return last;
   }
   return last;

@@ -73,6 +73,14 @@ constexpr int kRefundsMax = 50;
   return rejected("answer_about_another", "the answer names another sub-merchant");
 }
 
+/// The key to sign with.
+[[nodiscard]] Result<const Secret*> key_at(const SymmetricKeys& keys, TimePoint now) {
+  for (std::size_t i = 0; i < keys.texts.size(); ++i) {
+    if (keys.windows[i].holds(now)) return &keys.texts[i];
+  }
+  return fault("key_not_in_force", "no API key of the account counts now");
+}
+
 [[nodiscard]] Result<QueryAnswer> read_order(const Query& query, const Fields& answer,
                                              TimePoint now) {
   POSTERN_RETURN_IF_ERROR(check_names(answer, "out_trade_no", query.attempt.number));
@@ -141,8 +149,8 @@ Result<QueryCall> wechatpay_v2_query_call(const Query& query, const WechatpayV2S
     POSTERN_RETURN_IF_ERROR(fields.add("out_refund_no", query.refund_number));
   }
   POSTERN_RETURN_IF_ERROR(fields.add("sign_type", name(type)));
-  POSTERN_ASSIGN_OR_RETURN(const std::string sign,
-                           sign_wechatpay_v2(fields, type, settings.api_keys.front()));
+  POSTERN_ASSIGN_OR_RETURN(const Secret* key, key_at(settings.api_keys, stamp.now));
+  POSTERN_ASSIGN_OR_RETURN(const std::string sign, sign_wechatpay_v2(fields, type, *key));
   POSTERN_RETURN_IF_ERROR(fields.add("sign", sign));
   QueryCall call{.origin = caller.origin, .request = {}};
   call.request.method = "POST";
@@ -162,7 +170,12 @@ Result<QueryAnswer> wechatpay_v2_query_answer(const Query& query, const HttpResp
     return rejected("query_refused",
                     fmt::format("return_code {}", label(answer.text("return_code"))));
   }
-  POSTERN_RETURN_IF_ERROR(verify_wechatpay_v2(answer, settings.api_keys, settings.sign_types));
+  POSTERN_ASSIGN_OR_RETURN(
+      const WechatpayV2Match match,
+      verify_wechatpay_v2(answer, settings.api_keys.texts, settings.sign_types));
+  if (!settings.api_keys.windows[match.key_index].holds(now)) {
+    return rejected("signature_not_verified", "the API key that signed this does not count now");
+  }
   if (answer.text("result_code") != "SUCCESS") {
     const std::string_view code = answer.text("err_code");
     if (code == "ORDERNOTEXIST" || code == "REFUNDNOTEXIST") return pending(code);

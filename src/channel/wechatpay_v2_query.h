@@ -13,8 +13,8 @@ struct WechatpayV2Caller {
   std::string origin = "https://api.mch.weixin.qq.com";
 };
 
-/// POST /pay/orderquery or /pay/refundquery: signed XML, under the account's first key and sign
-/// type. @errors key_empty
+/// POST /pay/orderquery or /pay/refundquery: signed XML, under the account's first key that counts
+/// now and its first sign type. @errors key_empty, key_not_in_force
 /// @source WeChat Pay v2, "query order", "query refund"
 [[nodiscard]] Result<QueryCall> wechatpay_v2_query_call(const Query& query,
                                                         const WechatpayV2Settings& settings,

@@ -284,7 +284,7 @@ TEST_F(WechatpayV2Query, AsksBySignedXml) {
   EXPECT_EQ(call.request.target, "/pay/orderquery");
   const Fields fields = must(parse_flat_xml(call.request.body, "xml"));
   EXPECT_EQ(fields.text("out_trade_no"), "T<&>1");
-  EXPECT_TRUE(verify_wechatpay_v2(fields, settings.api_keys, settings.sign_types));
+  EXPECT_TRUE(verify_wechatpay_v2(fields, settings.api_keys.texts, settings.sign_types));
   EXPECT_EQ(must(wechatpay_v2_query_call(kRefund, settings, {}, stamp())).request.target,
             "/pay/refundquery");
 }
