@@ -54,6 +54,47 @@ class SqliteOpen : public testing::Test {
   NullMetrics metrics_;
 };
 
+// Attack O09: two names of one store would have a lock each.
+TEST_F(SqliteOpen, RefusesAnotherNameOfAStore) {
+  ASSERT_TRUE(open());
+  const std::string path = options().path;
+  const std::string moved = folder_.file("moved.db");
+  ASSERT_EQ(rename(path.c_str(), moved.c_str()), 0);
+  ASSERT_EQ(symlink(moved.c_str(), path.c_str()), 0);
+  EXPECT_EQ(error_of_opening(), "store_cannot_open");
+  ASSERT_EQ(unlink(path.c_str()), 0);
+  ASSERT_EQ(link(moved.c_str(), path.c_str()), 0);
+  EXPECT_EQ(error_of_opening(), "store_cannot_open");
+  ASSERT_EQ(unlink(moved.c_str()), 0);
+  EXPECT_TRUE(open());
+  ASSERT_EQ(unlink(path.c_str()), 0);
+  ASSERT_EQ(mkdir(path.c_str(), 0700), 0);
+  EXPECT_EQ(error_of_opening(), "store_cannot_open");
+}
+
+TEST_F(SqliteOpen, RefusesAStoreThatOthersMayChange) {
+  ASSERT_TRUE(open());
+  const std::string path = options().path;
+  const std::string folder = path.substr(0, path.rfind('/'));
+  for (const mode_t mode : {0620U, 0602U, 0666U}) {
+    ASSERT_EQ(chmod(path.c_str(), mode), 0);
+    EXPECT_EQ(error_of_opening(), "store_cannot_open") << mode;
+  }
+  ASSERT_EQ(chmod(path.c_str(), 0644), 0);
+  EXPECT_TRUE(open());
+  for (const mode_t mode : {0770U, 0707U, 0777U}) {
+    ASSERT_EQ(chmod(folder.c_str(), mode), 0);
+    EXPECT_EQ(error_of_opening(), "store_cannot_open") << mode;
+  }
+  ASSERT_EQ(chmod(folder.c_str(), 01777), 0);
+  EXPECT_TRUE(open());
+  ASSERT_EQ(chmod(folder.c_str(), 0700), 0);
+  // Only root can give files away.
+  if (geteuid() != 0) return;
+  ASSERT_EQ(chown(path.c_str(), 65534, 65534), 0);
+  EXPECT_EQ(error_of_opening(), "store_cannot_open");
+}
+
 // Fault matrix row 16.
 TEST_F(SqliteOpen, RefusesAFileThatAnotherProcessHasOpen) {
   std::array<int, 2> ready{};

@@ -490,6 +490,7 @@ Result<Report> copy_store(const Order& order, const Clock& clock, const OnProgre
   if (!std::filesystem::is_regular_file(order.file, unreadable)) {
     return fault("store_cannot_open", fmt::format("there is no file {}", order.file));
   }
+  POSTERN_RETURN_IF_ERROR(sqlite::check_only_ours(order.file));
   POSTERN_ASSIGN_OR_RETURN(const sqlite::FileLock lock,
                            sqlite::FileLock::take(order.file + ".lock"));
   POSTERN_ASSIGN_OR_RETURN(sqlite::Database source, open_source(order.file));

@@ -26,6 +26,12 @@ class FileLock {
   int descriptor_ = -1;
 };
 
+/// Refuses what would let two processes have one store, or others change it: a link in place of the
+/// file or a second name of it (the lock stands beside one name alone), another owner than root and
+/// us, and a file or folder that others may write. Where there is no file yet, its folder is looked
+/// at. @errors kFault store_cannot_open
+[[nodiscard]] Result<void> check_only_ours(const std::string& path);
+
 /// Creates an empty file readable by its owner alone, where there is none; the file holds what
 /// customers paid. @errors kFault store_cannot_open
 [[nodiscard]] Result<void> create_private_file(const std::string& path);

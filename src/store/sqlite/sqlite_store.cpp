@@ -48,6 +48,7 @@ Result<std::unique_ptr<Store>> open_sqlite(SqliteOptions options, const Clock& c
   const bool on_host = options.vfs.empty();
   FileLock lock;
   if (on_host) {
+    POSTERN_RETURN_IF_ERROR(check_only_ours(options.path));
     POSTERN_ASSIGN_OR_RETURN(lock, FileLock::take(options.path + ".lock"));
     POSTERN_RETURN_IF_ERROR(create_private_file(options.path));
   }
