@@ -173,7 +173,8 @@ class Site:
             '[log]\nlevel = "info"\nfile = "postern.log"\n', "[merchant.shop-b]\n",
             *(table_of(account, self.keys) for account in self.accounts.values()),
             '[endpoint.shop]\nkind = "webhook"\nurl = "http://127.0.0.1:9/events"\n'
-            'secret = "file:webhook.key"\ninsecure_http = true\npaused = true\n', more])
+            'secret = "file:webhook.key"\ninsecure_http = true\npaused = true\n'
+            'allow_networks = ["127.0.0.0/8"]\n', more])
         (self.folder / "postern.toml").write_text(self.configuration)
         (self.folder / "postern.toml").chmod(0o600)
 

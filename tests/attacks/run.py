@@ -114,8 +114,7 @@ def main():
     parser.add_argument("--planted", default="", help="a lie of OpenSSL's that rows must notice")
     args = parser.parse_args()
     for module in MODULES:
-        if (HERE / f"{module}.py").exists():
-            importlib.import_module(module)
+        importlib.import_module(module)
     known, told = exceptions(), (lambda *_: None) if args.json else print
     results, troubles, inputs = {}, [], 0
     with tempfile.TemporaryDirectory(prefix="postern-attacks-") as folder:
