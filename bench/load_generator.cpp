@@ -45,6 +45,7 @@ struct Options {
   std::string cache;
   std::size_t count = 0;
   std::uint16_t port = 0;
+  std::string from;
   unsigned connections = 256;
   std::size_t first = 0;
   double rate = 0;  // callbacks a second; 0: as many as are acked
@@ -108,7 +109,14 @@ class Connection {
  public:
   Connection(asio::io_context& io, Run& run) : socket_(io), run_(run) {}
 
-  void start(const tcp::endpoint& daemon) {
+  /// @param from  address to call from; empty: the system's choice
+  void start(const tcp::endpoint& daemon, const std::string& from) {
+    if (!from.empty()) {
+      error_code error;
+      socket_.open(daemon.protocol(), error);
+      if (!error) socket_.bind({asio::ip::make_address(from), 0}, error);
+      if (error) return run_.trouble("bind: " + error.message());
+    }
     socket_.async_connect(daemon, [this](const error_code& error) {
       if (error) return run_.trouble("connect: " + error.message());
       socket_.set_option(tcp::no_delay(true));
@@ -297,7 +305,7 @@ void write_acks(const Run& run, const Options& options) {
   std::vector<std::unique_ptr<Connection>> connections;
   for (unsigned i = 0; i < options.connections; ++i) {
     connections.push_back(std::make_unique<Connection>(io, run));
-    connections.back()->start({asio::ip::address_v4::loopback(), options.port});
+    connections.back()->start({asio::ip::address_v4::loopback(), options.port}, options.from);
   }
   std::optional<Pacer> pacer;
   if (run.is_paced) pacer.emplace(io, run, options.rate).run();
@@ -326,6 +334,7 @@ int main(int argc, char** argv) {
   app.add_option("--acks", options.acks,
                  "file for one line an ack of a rate: order number, monotonic nanoseconds");
   app.add_option("--port", options.port, "of the daemon on 127.0.0.1")->required();
+  app.add_option("--from", options.from, "loopback address to call from");
   app.add_option("--pid", options.pid, "of the daemon")->required();
   app.add_option("--connections", options.connections);
   app.add_option("--warmup", options.warmup_seconds, "seconds before the window");
