@@ -14,6 +14,7 @@ its answer, either is right.
 With --planted the daemon is deliberately wrong, and the test passes only if that is reported.
 """
 import argparse
+import atexit
 import hashlib
 import hmac
 import http.client
@@ -176,6 +177,11 @@ class Daemon:
             sys.exit("the daemon did not start:\n" + (folder / "postern.log").read_text()[-2000:])
         self.port, self.admin_port = int(ready[1]), int(ready[2])
 
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
     def ask(self, method, target):
         connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=30)
         connection.request(method, target, headers={"Authorization": "Bearer " + ADMIN_KEY})
@@ -321,6 +327,7 @@ def run(args, folder):
     (folder / "postern.toml").write_text(state.text())
     environment = {"POSTERN_PLANTED_FAULT": args.planted} if args.planted else {}
     daemon = Daemon(args.postern, folder, environment)
+    atexit.register(daemon.end)  # also where this script fails
     in_force.ask(set(), state.things(), time.monotonic())
     in_force.acknowledge(set(), state.things(), time.monotonic())
     senders = [threading.Thread(target=send, args=(daemon, tally, in_force, state, stop, index))
