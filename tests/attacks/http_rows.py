@@ -62,11 +62,14 @@ def methods(case):
                        "PROPFIND", "M-SEARCH"):
             case.label = method
             case.inputs += 1
-            answers, closed = case.site.exchange(
-                line_over(message, f"{method} {message.target} HTTP/1.1"), timeout=0.3)
+            with wire.Connection(case.site.port) as connection:
+                connection.send(line_over(message, f"{method} {message.target} HTTP/1.1"))
+                if method == "HEAD":  # its answer has no body, whatever its length says
+                    connection.read(1, timeout=0.2)
+                answers = connection.read(1, timeout=0.5)
             codes = [a.code for a in answers]
             case.require(codes in ([405], [501], [400]), f"answered {codes}")
-            case.require(answers[0].body == b"" and (closed or codes == [405]), "a body, or open")
+            case.require(answers[0].body == b"", "with a body")
         case.label = ""
     case.broken([(m, line_over(message, f"{m} {message.target} HTTP/1.1")) for m in
                  ("GE T", 'G=":', "PO\0ST", "", "P\u00d6ST", 'G=":<>(e),[T];?"', "POST,",
@@ -370,7 +373,7 @@ def underscores(case):
         case.acked(message.with_more(name.replace("-", "_"), "other"), name)
     case.inputs += 1
     raw = message.raw().replace(b"Content-Length:", b"Content_Length:")
-    answers, _ = case.site.exchange(raw)
+    answers, _ = case.site.exchange(raw, timeout=0.3)
     case.require(answers[0].code == 401, "an alias of Content-Length was a length")
     case.expect_events(number, {"order.paid": 1})
 

@@ -164,26 +164,22 @@ class Case:
             self.require(len(self.site.incidents(incident)) > count, f"no incident {incident}")
         self.label = ""
 
-    def alerted(self, message, incident_subject):
-        """Refused like any other, and an identity_mismatch of that subject is there."""
-        found = [one for one in self.site.incidents("identity_mismatch")
-                 if one["subject"] == f"{message.account.name}/{incident_subject}"]
-        self.require(found, f"no incident about {incident_subject}")
-        return found[0]["count"]
+    def alerts(self, message, code):
+        """How often an identity_mismatch of that code was counted."""
+        return sum(one["count"] for one in self.site.incidents("identity_mismatch")
+                   if one["subject"] == f"{message.account.name}/{code}")
 
     def identity_refused(self, inputs, code):
         """Refused for `code`, and each of them counts in an incident."""
         for label, message in inputs:
             self.label = label
-            known = [one["count"] for one in self.site.incidents("identity_mismatch")
-                     if one["subject"] == f"{message.account.name}/{code}"]
-            before = known[0] if known else 0
+            before = self.alerts(message, code)
             with self.nothing_recorded():
                 self.inputs += 1
                 self.expect_refusal(self.site.post(message), message.channel)
             self.require(self.site.reason(message.account.name) == code,
                          f"refused for {self.site.reason(message.account.name)}, not {code}")
-            self.require(rig.wait_until(lambda: self.alerted(message, code) > before, 3),
+            self.require(rig.wait_until(lambda: self.alerts(message, code) > before, 3),
                          "no alert")
         self.label = ""
 
