@@ -115,7 +115,7 @@ def main():
     args = parser.parse_args()
     for module in MODULES:
         importlib.import_module(module)
-    known, told = exceptions(), (lambda *_: None) if args.json else print
+    known, told = exceptions(), (lambda *_, **__: None) if args.json else print
     results, troubles, inputs = {}, [], 0
     with tempfile.TemporaryDirectory(prefix="postern-attacks-") as folder:
         root = pathlib.Path(folder)
