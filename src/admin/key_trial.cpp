@@ -162,8 +162,9 @@ class Trial {
 
 void try_key(const KeyTrialContext& context, const Call& call, Responder respond) {
   const std::string& account = call.captures.front();
-  const auto found = context.channels.find(account);
-  if (found == context.channels.end()) {
+  const std::shared_ptr<const Channels> channels = context.channels.get();
+  const auto found = channels->find(account);
+  if (found == channels->end()) {
     return respond(error_reply(404, "account_unknown", "no account of that name"));
   }
   Result<Request> request = parse_request(call.request.body);

@@ -6,6 +6,7 @@
 #include "admin/present.h"
 #include "admin/read_worker.h"
 #include "admin/router.h"
+#include "base/current.h"
 
 namespace postern::admin {
 
@@ -17,7 +18,7 @@ inline constexpr std::size_t kTriedMax = 10'000;
 struct KeyTrialContext {
   ReadWorker& reads;
   const Presenter& presenter;
-  const Channels& channels;
+  const Current<Channels>& channels;
 };
 
 /// POST /v1/accounts/{name}/keys/try {"setting", "key", "id", "last"}: whether the account's last

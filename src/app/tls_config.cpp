@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
   if (!source) return std::nullopt;
   Result<std::string> text;
   if (source->starts_with("env:")) {
-    const Result<Secret> value = read_secret(*source, folder);
+    const Result<Secret> value = read_secret(*source, folder, SourceKind::kPublic);
     if (!value) return std::unexpected(section.wrong(key, value.error().detail));
     text = std::string(value->reveal());
   } else {
@@ -43,10 +43,10 @@ namespace fs = std::filesystem;
 }
 
 [[nodiscard]] bool is_loopback(const http::ListenAddress& address) {
-  const std::optional<http::IpAddress> host = http::IpAddress::parse(address.host);
+  const std::optional<IpAddress> host = IpAddress::parse(address.host);
   if (!host) return false;
-  if (host->family == http::IpAddress::Family::kV4) return host->bytes[0] == 127;
-  return host == http::IpAddress::parse("::1");
+  if (host->family == IpAddress::Family::kV4) return host->bytes[0] == 127;
+  return host == IpAddress::parse("::1");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "app/config_section.h"
 #include "base/clock.h"
+#include "base/ip_address.h"
 #include "base/result.h"
 #include "http/server.h"
 #include "http/tls_server.h"

@@ -75,7 +75,8 @@ class RemoteAccess final : public AdminAccess {
   std::error_code unknown;
   POSTERN_ASSIGN_OR_RETURN(
       client.own_private_key,
-      app::read_secret("file:" + own.key_file, std::filesystem::current_path(unknown)));
+      app::read_secret("file:" + own.key_file, std::filesystem::current_path(unknown),
+                       app::SourceKind::kKey));
   return client;
 }
 

@@ -61,7 +61,8 @@ void print(std::ostream& out, const json::object& report) {
           : app::SourceKind::kPublic;
   POSTERN_ASSIGN_OR_RETURN(const Secret key,
                            app::read_secret(options.key, std::filesystem::current_path(), kind));
-  POSTERN_ASSIGN_OR_RETURN(const std::unique_ptr<AdminAccess> access, AdminAccess::open(config));
+  POSTERN_ASSIGN_OR_RETURN(const std::unique_ptr<AdminAccess> access,
+                           AdminAccess::open(config, options.listing.certificate));
   json::object body{{"setting", options.setting}, {"key", key.reveal()}, {"last", options.last}};
   if (!options.id.empty()) body["id"] = options.id;
   return access->post(fmt::format("/v1/accounts/{}/keys/try", path_segment(options.account)), body);

@@ -50,7 +50,7 @@ class AdminKeyTrial : public ::testing::Test {
     channel::FakeSettings settings("wechat");
     settings.set("mch_id", "10000100").set("app_id", "wx2421b1c4370ec43b");
     settings.set("api_key", kOldKey).set("api_keys", std::vector{kNewKey});
-    api_.channels.emplace("wechat", channel::make_wechatpay_v2(settings).value());
+    api_.channels.set(Channels{{"wechat", channel::make_wechatpay_v2(settings).value()}});
   }
 
   void keep(const std::string& api_key, const std::string& number) {
