@@ -40,8 +40,9 @@ std::string at(const ConfigFile& file, toml::source_index line, std::string_view
 const toml::node* Section::ask(std::string_view key) {
   asked_.emplace(key);
   const toml::node* node = table_ == nullptr ? nullptr : table_->get(key);
-  // A table's keys are noted by the section that reads it.
-  if (node == nullptr || node->is_table() || file_.notes == nullptr) return node;
+  // A section's keys are noted by itself; a table within a line is a value.
+  const bool is_section = node != nullptr && node->is_table() && !node->as_table()->is_inline();
+  if (node == nullptr || is_section || file_.notes == nullptr) return node;
   SectionNotes& notes = (*file_.notes)[title_];
   notes.line = table_->source().begin.line;
   std::ostringstream text;
@@ -133,8 +134,7 @@ Result<bool> Section::flag(std::string_view key) {
 Result<std::optional<Section>> Section::optional_section(std::string_view key) {
   const toml::node* node = ask(key);
   if (node == nullptr) return std::nullopt;
-  // Only that it is there is a setting of this section: what stands in it is told by its own.
-  if (file_.notes != nullptr) (*file_.notes)[title_].settings[std::string(key)].value.clear();
+  if (file_.notes != nullptr) (*file_.notes)[title_].settings.erase(std::string(key));
   std::string title = fmt::format("{}.{}", title_, key);
   if (!node->is_table()) {
     return std::unexpected(wrong(key, fmt::format("write [{}] on a line of its own", title)));

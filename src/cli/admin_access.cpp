@@ -68,8 +68,8 @@ class RemoteAccess final : public AdminAccess {
   if (!is_given) {
     if (tls->clients == app::TlsConfig::Clients::kAnyone) return client;
     return fault("client_certificate_missing",
-                 "[admin.tls] client_ca asks for a client's certificate: give --cert FILE and "
-                 "--key FILE, or POSTERN_CERT and POSTERN_KEY in the environment");
+                 "[admin.tls] client_ca asks for a client's certificate: give --client-cert FILE "
+                 "and --client-key FILE, or POSTERN_CERT and POSTERN_KEY in the environment");
   }
   POSTERN_ASSIGN_OR_RETURN(client.own_certificates, app::read_public_file(own.certificate_file));
   std::error_code unknown;

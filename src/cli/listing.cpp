@@ -15,10 +15,10 @@ void add_listing_options(CLI::App& command, ListingOptions& options) {
   add_config_option(command, options.config);
   CLI::Option* const certificate =
       command
-          .add_option("--cert", options.certificate.certificate_file,
+          .add_option("--client-cert", options.certificate.certificate_file,
                       "a certificate to show, PEM, where [admin.tls] asks for one")
           ->envname("POSTERN_CERT");
-  command.add_option("--key", options.certificate.key_file, "its private key, PEM")
+  command.add_option("--client-key", options.certificate.key_file, "its private key, PEM")
       ->envname("POSTERN_KEY")
       ->needs(certificate);
   command.add_flag("--json", options.as_json, "print JSON");

@@ -145,12 +145,15 @@ TEST_F(TlsConfigTest, RefusesPlainTextThatOthersCanReach) {
     const std::string said = refusal(callbacks);
     EXPECT_TRUE(said.starts_with("postern.toml:2: [server] listen")) << said;
     EXPECT_NE(said.find("trusted_proxies"), std::string::npos) << said;
-    EXPECT_EQ(refusal(callbacks + "\ntrusted_proxies = [\"10.0.0.0/8\"]"), "taken");
+    EXPECT_EQ(
+        refusal(callbacks + "\ntrusted_proxies = [\"10.0.0.0/8\"]\npeer_from = \"forwarded\""),
+        "taken");
     EXPECT_EQ(refusal(callbacks + with_tls), "taken");
 
     const std::string admin = fmt::format("listen = \"{}\"\n", address);
     EXPECT_NE(refusal("", admin).find("[admin] listen"), std::string::npos);
-    EXPECT_NE(refusal("trusted_proxies = [\"10.0.0.0/8\"]", admin).find("[admin] listen"),
+    EXPECT_NE(refusal("trusted_proxies = [\"10.0.0.0/8\"]\npeer_from = \"forwarded\"", admin)
+                  .find("[admin] listen"),
               std::string::npos);
     EXPECT_EQ(refusal("", admin + "[admin.tls]\ncertificate = \"own.pem\"\n"
                                   "private_key = \"file:own.key\""),

@@ -28,6 +28,7 @@ kind = "webhook"
 url = "http://127.0.0.1:1/payments"
 secret = "file:webhook.key"
 insecure_http = true
+allow_networks = ["127.0.0.0/8"]
 paused = true
 events = ["order.*"]
 )");

@@ -176,9 +176,9 @@ TEST(Tls, IsSpokenByCommands) {
   EXPECT_NE(checked.text.find("TLS, certificate valid until"), std::string::npos) << checked.text;
   const Ended without = postern_command({"orders", "list", file});
   EXPECT_EQ(without.code, cli::ExitCode::kUsage);
-  EXPECT_NE(without.text.find("--cert"), std::string::npos) << without.text;
-  const std::string own = "--cert=" + (tls.site.folder() / "operator.pem").string();
-  const std::string key = "--key=" + (tls.site.folder() / "operator.key").string();
+  EXPECT_NE(without.text.find("--client-cert"), std::string::npos) << without.text;
+  const std::string own = "--client-cert=" + (tls.site.folder() / "operator.pem").string();
+  const std::string key = "--client-key=" + (tls.site.folder() / "operator.key").string();
   const Ended with = postern_command({"orders", "list", file, own, key});
   EXPECT_EQ(with.code, cli::ExitCode::kOk) << with.text;
 

@@ -116,7 +116,7 @@ class Site:
                 if tamper == "none":
                     command += ["--register", f"http://127.0.0.1:{self.admin_port}", "--api-key",
                                 f"file:{self.folder}/keys/admin-api.key"]
-                subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                subprocess.run(as_nobody(command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def ask(self):
         """What the API tells to one who has the key, and one who has not."""

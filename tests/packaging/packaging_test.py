@@ -63,6 +63,8 @@ def configurations_pass(postern, folder):
     keys = folder / "keys"
     shutil.copy(keys / "shop-webhook.key", keys / "shop.key")
     (folder / "database.password").write_text("made for this test alone")
+    output_of("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=postern", "-days",
+              "2", "-keyout", keys / "admin-tls.key", "-out", folder / "admin-tls.pem")
     account = re.search(r"\[account\.wechat-v2\].*", (folder / "postern.toml").read_text(), re.S)[0]
     nodes = re.search(r"```toml\n(.*?)```", (ROOT / "docs" / "nodes.md").read_text(), re.S)[1]
     for name, text in (("example", (PACKAGING / "examples" / "postern.toml").read_text()),

@@ -341,12 +341,12 @@ TEST(Codes, CoverEveryValueUnderItsOwnNumber) {
   expect_codes_are_places<core::FactKind>(7);
   expect_codes_are_places<core::FactSource>(4);
   expect_codes_are_places<core::EventType>(10);
-  expect_codes_are_places<core::IncidentKind>(13);
+  expect_codes_are_places<core::IncidentKind>(15);
   expect_codes_are_places<CallbackOutcome>(7);
   expect_codes_are_places<DeliveryState>(5);
   expect_codes_are_places<TryOutcome>(3);
   expect_codes_are_places<IncidentState>(3);
-  expect_codes_are_places<AuditAct>(3);
+  expect_codes_are_places<AuditAct>(4);
   expect_codes_are_places<AuditOutcome>(2);
 }
 
