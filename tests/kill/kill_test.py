@@ -240,6 +240,7 @@ def run(args, rng, folder):
 [endpoint.shop]
 kind = "webhook"
 url = "http://127.0.0.1:9/events"
+allow_networks = ["127.0.0.0/8"]
 secret = "file:webhook.key"
 insecure_http = true
 paused = true
