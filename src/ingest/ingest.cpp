@@ -49,6 +49,7 @@ constexpr store::CallbackOutcome kOutcomes[] = {
 
 /// An account with its handles, made once.
 struct Ingest::Account {
+  std::size_t number = 0;  ///< its own, for as long as it stays
   AccountName name;
   std::shared_ptr<const channel::Channel> channel;
   std::array<Counter*, std::size(kOutcomes)> recorded{};
@@ -159,6 +160,7 @@ void Ingest::configure(Channels channels, std::shared_ptr<const ledger::Policy> 
     const auto known = before->accounts.find(name);
     Account account =
         known == before->accounts.end() ? *make_account(name, channel) : *known->second;
+    if (account.number == 0) account.number = ++accounts_made_;
     account.channel = std::move(channel);
     const auto allowed = gate.allow_from.find(name);
     account.allow_from.reset();
@@ -197,7 +199,7 @@ void Ingest::handle(HttpRequest request, Responder respond) {
   }
   Result<channel::VerifiedCallback> verified = account.channel->verify(request, now);
   if (!verified) {
-    budget_.count_failed(peer, began);
+    budget_.count_failed(peer, began, account.number);
     reject(account, std::move(request), verified.error());
     return respond(account.channel->ack(ack_for(verified.error().error_class)));
   }
@@ -247,7 +249,7 @@ void Ingest::handle(HttpRequest request, Responder respond) {
 
 Ingest::Admission Ingest::admit(const Account& account, const IpAddress& peer, MonotonicTime now) {
   if (account.allow_from && !is_in(*account.allow_from, peer)) return Admission::kRefuse;
-  const StrangerBudget::Verdict verdict = budget_.judge(peer, now);
+  const StrangerBudget::Verdict verdict = budget_.judge(peer, now, account.number);
   if (verdict == StrangerBudget::Verdict::kVerify) return Admission::kVerify;
   account.not_verified.add();
   if (const auto kept_back = account.not_verified_lines->admit(now)) {

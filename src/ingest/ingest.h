@@ -91,6 +91,7 @@ class Ingest final : public HttpHandler {
   Log& log_;
   Metrics& metrics_;
   Current<Setup> setup_;
+  std::size_t accounts_made_ = 0;  ///< by `configure`
   RejectedRing rejected_;
   StrangerBudget budget_;
   std::atomic<bool> stopping_ = false;

@@ -22,10 +22,11 @@ void TokenBucket::take(const TokenRate& rate, MonotonicTime now) {
   tokens_ -= 1;
 }
 
-StrangerBudget::Verdict StrangerBudget::judge(const IpAddress& peer, MonotonicTime now) {
+StrangerBudget::Verdict StrangerBudget::judge(const IpAddress& peer, MonotonicTime now,
+                                              std::size_t account) {
   const IpAddress party = party_of(peer);
   const std::lock_guard lock(mutex_);
-  TokenBucket* const own = failed_.find(party);
+  TokenBucket* const own = failed_.find({party, account});
   if (own != nullptr && !own->has_one(options_.failed_per_peer, now)) return Verdict::kPeerSpent;
   if (common_.has_one(options_.failed, now)) return Verdict::kVerify;
   const MonotonicTime* const verified = verified_.find(party);
@@ -33,9 +34,9 @@ StrangerBudget::Verdict StrangerBudget::judge(const IpAddress& peer, MonotonicTi
   return is_known ? Verdict::kVerify : Verdict::kAllSpent;
 }
 
-void StrangerBudget::count_failed(const IpAddress& peer, MonotonicTime now) {
+void StrangerBudget::count_failed(const IpAddress& peer, MonotonicTime now, std::size_t account) {
   const std::lock_guard lock(mutex_);
-  failed_.touch(party_of(peer), TokenBucket(options_.failed_per_peer, now))
+  failed_.touch({party_of(peer), account}, TokenBucket(options_.failed_per_peer, now))
       .take(options_.failed_per_peer, now);
   common_.take(options_.failed, now);
 }

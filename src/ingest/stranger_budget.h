@@ -5,6 +5,7 @@
 #include <list>
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/ip_address.h"
@@ -37,7 +38,9 @@ class TokenBucket {
 /// How many verifications may fail: strangers can send what looks like a callback as fast as they
 /// like, and finding out costs a signature each time. A peer is an IPv4 address or an IPv6 /64.
 ///
-/// - A peer that has used up its own budget is not verified; nobody else notices.
+/// - A peer that has used up its own budget at an account is not verified there; nobody else
+///   notices, nor do the platform's other accounts, whose callbacks come from the same addresses
+///   while one account's key is wrong.
 /// - When all peers together have used up the common one, only peers that lately had a callback
 ///   verified are. That a peer was verified is not forgotten because strangers come: they fill a
 ///   table of their own.
@@ -66,9 +69,10 @@ class StrangerBudget {
   void configure(const Options& options);
 
   /// Whether a callback of `peer` is worth a verification.
-  [[nodiscard]] Verdict judge(const IpAddress& peer, MonotonicTime now);
+  /// @param account  a number of the account it is for
+  [[nodiscard]] Verdict judge(const IpAddress& peer, MonotonicTime now, std::size_t account = 0);
   /// A verification failed.
-  void count_failed(const IpAddress& peer, MonotonicTime now);
+  void count_failed(const IpAddress& peer, MonotonicTime now, std::size_t account = 0);
   /// A callback was verified.
   void count_verified(const IpAddress& peer, MonotonicTime now);
 
@@ -77,17 +81,17 @@ class StrangerBudget {
 
  private:
   /// The most recent first; bounded.
-  template <class T>
+  template <class Key, class T>
   class Table {
    public:
     explicit Table(std::size_t size_max) : size_max_(size_max) {}
     /// nullptr where there is none.
-    [[nodiscard]] T* find(const IpAddress& key) {
+    [[nodiscard]] T* find(const Key& key) {
       const auto found = entries_.find(key);
       return found == entries_.end() ? nullptr : &found->second->second;
     }
     /// Makes it where there is none, and forgets another one for it; it is now the most recent.
-    T& touch(const IpAddress& key, const T& fresh) {
+    T& touch(const Key& key, const T& fresh) {
       const auto [entry, is_new] = entries_.try_emplace(key);
       if (is_new) {
         order_.emplace_front(key, fresh);
@@ -104,18 +108,18 @@ class StrangerBudget {
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
    private:
-    using Order = std::list<std::pair<IpAddress, T>>;
+    using Order = std::list<std::pair<Key, T>>;
     const std::size_t size_max_;
     Order order_;
-    std::map<IpAddress, typename Order::iterator> entries_;
+    std::map<Key, typename Order::iterator> entries_;
   };
 
   mutable std::mutex mutex_;
   // Guarded by mutex_.
   Options options_;
   TokenBucket common_{options_.failed, MonotonicTime{}};
-  Table<TokenBucket> failed_{options_.peers_max};
-  Table<MonotonicTime> verified_{options_.peers_max};
+  Table<std::pair<IpAddress, std::size_t>, TokenBucket> failed_{options_.peers_max};
+  Table<IpAddress, MonotonicTime> verified_{options_.peers_max};
 };
 
 }  // namespace postern::ingest

@@ -47,6 +47,15 @@ TEST(StrangerBudget, BoundsEachPeer) {
   EXPECT_EQ(flood(budget, "192.0.2.1", kStart + 100s), 5);
 }
 
+// A platform calls all accounts from the same addresses: a wrong key of one must not put off
+// others.
+TEST(StrangerBudget, CountsEachAccountByItself) {
+  StrangerBudget budget(options());
+  for (int i = 0; i < 10; ++i) budget.count_failed(ip("192.0.2.1"), kStart, 1);
+  EXPECT_EQ(budget.judge(ip("192.0.2.1"), kStart, 1), Verdict::kPeerSpent);
+  EXPECT_EQ(budget.judge(ip("192.0.2.1"), kStart, 2), Verdict::kVerify);
+}
+
 TEST(StrangerBudget, CountsAnIpv6SiteOnce) {
   StrangerBudget budget(options());
   EXPECT_EQ(flood(budget, "2001:db8:0:1::1", kStart), 5);
