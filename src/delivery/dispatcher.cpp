@@ -8,6 +8,7 @@
 #include "delivery/dispatcher.h"
 
 #include <algorithm>
+#include <condition_variable>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -103,6 +104,8 @@ class Dispatcher::Endpoint : public std::enable_shared_from_this<Endpoint> {
   std::optional<MonotonicTime> timer_;
 
   std::shared_ptr<Sink> sink_;  ///< null once stopped
+  std::size_t sending_ = 0;     ///< calls of its `send` under way
+  std::condition_variable nothing_sent_;
 };
 
 void Dispatcher::Endpoint::pump() {
@@ -175,8 +178,9 @@ void Dispatcher::Endpoint::send(LoadedDelivery delivery) {
                   .body = std::move(delivery.event.body)};
   const TimePoint began_at = world_.clock.now();
   const MonotonicTime began = world_.clock.monotonic();
-  const std::shared_ptr<Sink> sink = [this] {
+  std::shared_ptr<Sink> sink = [this] {
     const std::lock_guard lock(mutex_);
+    if (sink_) ++sending_;
     return sink_;
   }();
   if (!sink) {
@@ -197,6 +201,9 @@ void Dispatcher::Endpoint::send(LoadedDelivery delivery) {
   sink->send(std::move(message),
              [self = shared_from_this(), delivery = std::move(delivery), began_at,
               began](const Answer& answer) { self->on_answer(delivery, began_at, began, answer); });
+  sink.reset();
+  const std::lock_guard lock(mutex_);
+  if (--sending_ == 0) nothing_sent_.notify_all();
 }
 
 void Dispatcher::Endpoint::on_answer(const LoadedDelivery& delivery, TimePoint began_at,
@@ -318,9 +325,11 @@ void Dispatcher::Endpoint::arm(MonotonicTime when) {
 void Dispatcher::Endpoint::stop() {
   std::shared_ptr<Sink> sink;
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     is_stopped_ = true;
     sink = std::move(sink_);
+    // A sink may take seconds to go, so its last user must not be the store's writer, in `send`.
+    nothing_sent_.wait(lock, [this] { return sending_ == 0; });
   }
   // Here, without the lock, the sink goes and answers what it was still trying.
 }
