@@ -368,7 +368,7 @@ TEST_F(SqliteOpen, TellsARowThatIsNeverWritten) {
         {.plan = [](WorkingSet& working) { (void)working.add_order(order_row("T1")); }}));
     ASSERT_TRUE(answers.wait());
   }
-  change("UPDATE orders SET state = -1");
+  change("UPDATE orders SET state = 77");
   const auto store = open();
   ASSERT_TRUE(store);
   {

@@ -13,6 +13,7 @@
 #include <sqlite3.h>
 
 #include "base/failpoint.h"
+#include "store/sql/columns.h"
 #include "store/sqlite/migrations.h"
 
 namespace postern::store::sqlite {
@@ -167,8 +168,12 @@ Result<void> SqliteEngine::load_ids() {
 }
 
 Result<void> SqliteEngine::note(Result<void> result) {
-  if (!result && result.error().error_class == ErrorClass::kFault && !failure_) {
-    failure_ = result.error();
+  if (result || failure_) return result;
+  const Error& error = result.error();
+  if (error.error_class == ErrorClass::kFault) failure_ = error;
+  // A file has one daemon, so what no version writes is damage.
+  if (error.code == sql::kRowOfLaterVersion) {
+    failure_ = Error{ErrorClass::kFault, "store_corrupt", error.detail};
   }
   return result;
 }

@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "store/sql/columns.h"
 #include "store/sql/source.h"
 #include "store/sql/sql_reader.h"
 #include "store/sqlite/sqlite.h"
@@ -59,7 +60,10 @@ Result<void> SqliteSource::ask(const sql::Query& query, const OnRow& on_row) {
   while (true) {
     POSTERN_ASSIGN_OR_RETURN(const bool more, running->step());
     if (!more) return {};
-    POSTERN_RETURN_IF_ERROR(on_row(*running));
+    const Result<void> read = on_row(*running);
+    if (read) continue;
+    if (read.error().code != sql::kRowOfLaterVersion) return read;
+    return fault("store_corrupt", read.error().detail);  // see SqliteEngine::note
   }
 }
 
