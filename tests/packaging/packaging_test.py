@@ -129,6 +129,13 @@ class Database:
         self.standby_data, self.standby_port = folder / "standby", cluster.free_port()
         self.standby = None
 
+    def copy_of(self, script):
+        """Where the database's user may read it, which may not be so in the checkout."""
+        copy = self.folder / script
+        shutil.copy(PACKAGING / "postgres" / script, copy)
+        copy.chmod(0o755)
+        return copy
+
     def start_primary(self):
         user = self.environment["POSTGRES_USER"]
         cluster.make(self.primary.sockets)
@@ -140,14 +147,14 @@ class Database:
         with open(self.primary.data / "postgresql.conf", "a") as file:
             file.write(cluster.SETTINGS + f"port = {self.standby_port}\n"
                        f"unix_socket_directories = '{self.folder}'\n")
-        subprocess.run(cluster.as_owner("bash", PACKAGING / "postgres" / "allow_standby.sh"),
+        subprocess.run(cluster.as_owner("bash", self.copy_of("allow_standby.sh")),
                        check=True, env={**PATH, "POSTGRES_USER": user,
                                         "PGDATA": str(self.primary.data)})
         self.primary.start()
 
     def start_standby(self):
         self.standby = subprocess.Popen(
-            cluster.as_owner("bash", PACKAGING / "postgres" / "start_standby.sh"),
+            cluster.as_owner("bash", self.copy_of("start_standby.sh")),
             stdout=subprocess.DEVNULL, stderr=open(self.folder / "standby.log", "ab"),
             env={**PATH, "POSTGRES_USER": self.environment["POSTGRES_USER"],
                  "POSTGRES_PASSWORD_FILE": str(self.password), "PGDATA": str(self.standby_data),

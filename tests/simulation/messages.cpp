@@ -60,12 +60,14 @@ url = "sqlite:unused.db"
 kind = "webhook"
 url = "http://127.0.0.1:9/events"
 insecure_http = true
+allow_networks = ["127.0.0.0/8"]
 secret = "file:webhook.key"
 events = ["order.*"]
 [endpoint.paid]
 kind = "webhook"
 url = "http://127.0.0.1:9/paid"
 insecure_http = true
+allow_networks = ["127.0.0.0/8"]
 secret = "file:webhook.key"
 events = ["order.paid"]
 )";
