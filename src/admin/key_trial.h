@@ -12,7 +12,7 @@ namespace postern::admin {
 
 /// How many stored callbacks a key is tried against: asked for, and at most.
 inline constexpr std::size_t kTriedDefault = 200;
-inline constexpr std::size_t kTriedMax = 10'000;
+inline constexpr std::size_t kTriedMax = 1000;
 
 /// What trying keys works with; all of it outlives the router.
 struct KeyTrialContext {

@@ -186,6 +186,7 @@ Result<channel::ListedKey> Section::read_key(std::string_view key, const toml::n
   }
   Result<Secret> text = read_secret(source->as_string()->get(), file_.folder, kind);
   if (!text) return malformed(text.error().detail);
+  note_content(key, text->reveal());
   read.text = std::move(*text);
   return read;
 }

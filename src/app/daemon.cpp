@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/process.h"
+
 namespace postern::app {
 namespace {
 
@@ -54,6 +56,7 @@ Result<void> Daemon::start_parts() {
   POSTERN_ASSIGN_OR_RETURN(
       store_, open_store(config_.store, world.clock, world.random, world.log, world.metrics,
                          [this](const Error& error) { fail(error); }));
+  if (store_->clock() != nullptr) node_ = fmt::format("{}:{}", host_name(), config_.file);
   POSTERN_RETURN_IF_ERROR(make_dispatcher());
   ledger_ = std::make_unique<ledger::Ledger>(
       *store_, shared_clock(), std::make_shared<const ledger::Policy>(config_.policy()), [this] {
@@ -64,8 +67,8 @@ Result<void> Daemon::start_parts() {
   key_calendar_ = std::make_unique<KeyCalendar>(
       KeyCalendar::World{shared_clock(), *timers_, world.log, world.metrics}, tell_by(*ledger_));
   // Callbacks are worth more than old incidents: those that cannot be read stay open.
-  key_calendar_->start(calendar_of(config_),
-                       open_key_incidents(*store_).value_or(std::vector<std::string>()));
+  key_calendar_->start(calendar_of(config_, node_),
+                       open_key_incidents(*store_, node_).value_or(std::vector<std::string>()));
   const admin::Accounts infos = config_.account_infos();
   ingest_ = std::make_unique<ingest::Ingest>(config_.channels(), *ledger_, world.clock, world.log,
                                              world.metrics, config_.gate());
@@ -90,19 +93,22 @@ Result<void> Daemon::start_parts() {
       [this](const store::Actor& by, ReloadWorker::Done done) { reload_now(by, std::move(done)); });
   POSTERN_RETURN_IF_ERROR(start_admin());
   for (const http::ListenAddress& address : config_.server.listen) {
+    http::PeerRule peers = config_.server.peers;
+    // In plain text, who is not the proxy that ends TLS is not served.
+    if (!config_.server.tls && !is_loopback(address)) peers.callers = http::Callers::kProxies;
     POSTERN_ASSIGN_OR_RETURN(auto server, http::Server::start({.name = "callback",
                                                                .address = address,
                                                                .limits = config_.server.limits,
                                                                .threads = options_.io_threads,
                                                                .tls = callback_tls_,
-                                                               .peers = config_.server.peers},
+                                                               .peers = std::move(peers)},
                                                               *ingest_, world.log, world.metrics));
     callback_servers_.push_back(std::move(server));
   }
   dispatcher_->wake();
   if (store_->clock() != nullptr) look_for_others();
   // What an earlier run refused is in force now, or mended.
-  ledger_->resolve(core::IncidentKind::kConfigurationRefused, kConfigurationSubject,
+  ledger_->resolve(core::IncidentKind::kConfigurationRefused, configuration_subject(),
                    [](const Result<void>& /*the next reload resolves it as well*/) {});
   is_started_ = true;
   world.log.info("daemon_ready", {{"accounts", config_.accounts.size()},
@@ -212,13 +218,18 @@ Result<void> Daemon::start_admin() {
 Daemon::~Daemon() {
   // Listeners that never stopped were never waited for: a start that failed half-way, or a test.
   if (readiness_ == admin::Readiness::kReady) stop(options_.drain_limit);
+  // Who may ask for a reload goes before who does it.
+  admin_server_.reset();
   reload_worker_.reset();
   callback_servers_.clear();
-  admin_server_.reset();
   if (admin_api_) admin_api_->stop_reading();
   if (dispatcher_) dispatcher_->stop();
   timers_.reset();
   store_.reset();
+}
+
+std::string Daemon::configuration_subject() const {
+  return node_.empty() ? "configuration" : fmt::format("configuration of {}", node_);
 }
 
 std::vector<http::ListenAddress> Daemon::callback_addresses() const {

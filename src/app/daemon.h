@@ -94,7 +94,8 @@ class Daemon {
   void reload_now(const store::Actor& by, ReloadWorker::Done done);
   [[nodiscard]] Result<admin::ConfigurationChange> replace_configuration();
   /// The last thing that can fail: both listeners show what `wanted` names, or neither does.
-  [[nodiscard]] Result<void> renew_certificates(const Config& wanted);
+  [[nodiscard]] Result<void> renew_certificates(const Config& wanted,
+                                                const admin::ConfigurationChange& change);
   void put_in_force(Config wanted, const admin::ConfigurationChange& change,
                     std::vector<delivery::EndpointOptions> endpoints);
   void tell_reload(const store::Actor& by, const Result<admin::ConfigurationChange>& change,
@@ -109,13 +110,16 @@ class Daemon {
   [[nodiscard]] const Clock& shared_clock() const;
   void fail(const Error& error);
   /// Of the incident that a reload was refused.
-  static constexpr const char* kConfigurationSubject = "configuration";
+  /// Of the incident about a refused reload: each node has its own.
+  [[nodiscard]] std::string configuration_subject() const;
   void stop(std::chrono::milliseconds limit);
   [[nodiscard]] std::string exposition();
 
   Config config_;  ///< in force; once started, the reload worker's thread only
   const std::vector<http::ListenAddress> callback_listen_;
   const http::ListenAddress admin_listen_;
+  /// Tells this node from others on the same database; empty where there are none.
+  std::string node_;
   const Options options_;
   const World world_;
   Gauge& log_lines_dropped_;

@@ -28,9 +28,16 @@ void Daemon::reload(store::Actor by, ReloadWorker::Done done) {
 void Daemon::reload_now(const store::Actor& by, ReloadWorker::Done done) {
   const admin::Readiness readiness = readiness_;
   if (!is_started_ || readiness != admin::Readiness::kReady) {
+    world_.log.warning("configuration_not_reloaded", {{"by", by.name}, {"code", "reload_busy"}});
     return done(retryable("reload_busy", "the daemon starts or stops"));
   }
-  const Result<admin::ConfigurationChange> change = replace_configuration();
+  Result<admin::ConfigurationChange> change = fault("reload_failed");
+  try {
+    change = replace_configuration();
+  } catch (const std::exception& exception) {
+    change = fault("reload_failed",
+                   fmt::format("{}: what is in force is in doubt; start again", exception.what()));
+  }
   tell_reload(by, change, std::move(done));
 }
 
@@ -48,21 +55,29 @@ Result<admin::ConfigurationChange> Daemon::replace_configuration() {
     POSTERN_ASSIGN_OR_RETURN(delivery::EndpointOptions made, make_endpoint(endpoint, wanted));
     endpoints.push_back(std::move(made));
   }
-  POSTERN_RETURN_IF_ERROR(renew_certificates(wanted));
+  POSTERN_RETURN_IF_ERROR(renew_certificates(wanted, change));
   put_in_force(std::move(wanted), change, std::move(endpoints));
   return change;
 }
 
-Result<void> Daemon::renew_certificates(const Config& wanted) {
+Result<void> Daemon::renew_certificates(const Config& wanted,
+                                        const admin::ConfigurationChange& change) {
   const TimePoint now = world_.clock.now();
+  // One that stays as it is may have expired: that must not keep a leaked key in force.
+  const auto is_new = [&change](std::string_view section) {
+    return std::ranges::any_of(change.settings, [section](const std::string& setting) {
+      return setting.starts_with(section);
+    });
+  };
+  const bool is_server_new = wanted.server.tls && is_new("[server.tls]");
+  const bool is_admin_new = wanted.admin.tls && is_new("[admin.tls]");
   // Both are looked at before either changes.
-  for (const auto* tls : {&wanted.server.tls, &wanted.admin.tls}) {
-    if (*tls) POSTERN_RETURN_IF_ERROR((*tls)->check_valid(now));
-  }
-  if (wanted.server.tls) {
+  if (is_server_new) POSTERN_RETURN_IF_ERROR(wanted.server.tls->check_valid(now));
+  if (is_admin_new) POSTERN_RETURN_IF_ERROR(wanted.admin.tls->check_valid(now));
+  if (is_server_new) {
     POSTERN_RETURN_IF_ERROR(callback_tls_->renew(wanted.server.tls->identity, now));
   }
-  if (wanted.admin.tls) {
+  if (is_admin_new) {
     POSTERN_RETURN_IF_ERROR(admin_tls_->renew(wanted.admin.tls->identity, now));
   }
   return {};
@@ -84,7 +99,7 @@ void Daemon::put_in_force(Config wanted, const admin::ConfigurationChange& chang
   }
   admin_api_->configure(wanted.account_infos(), wanted.channels(), wanted.endpoint_infos(),
                         wanted.admin.api_key);
-  key_calendar_->replace(calendar_of(wanted));
+  key_calendar_->replace(calendar_of(wanted, node_));
 
   // A sink that goes may take seconds over it: by now everything else is in force.
   for (const std::string& name : change.endpoints.removed) {
@@ -109,7 +124,7 @@ void Daemon::tell_reload(const store::Actor& by, const Result<admin::Configurati
     reloads_done_.add();
     loaded_at_.set(std::chrono::duration<double>(world_.clock.now().time_since_epoch()).count());
     world_.log.info("configuration_reloaded", {{"by", by.name}, {"changed", act.detail}});
-    ledger_->resolve(core::IncidentKind::kConfigurationRefused, kConfigurationSubject, ignore);
+    ledger_->resolve(core::IncidentKind::kConfigurationRefused, configuration_subject(), ignore);
   } else {
     act.outcome = store::AuditOutcome::kRefused;
     act.detail = change.error().detail;
@@ -119,7 +134,7 @@ void Daemon::tell_reload(const store::Actor& by, const Result<admin::Configurati
         {{"by", by.name}, {"code", change.error().code}, {"detail", change.error().detail}});
     ledger_->report(
         {.kind = core::IncidentKind::kConfigurationRefused,
-         .subject = kConfigurationSubject,
+         .subject = configuration_subject(),
          .detail = fmt::format("The configuration was not loaded, and the one before is in force. "
                                "Mend the file, then reload. {}",
                                change.error().detail)},

@@ -9,12 +9,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
+#include "app/tls_config.h"
 #include "core/event.h"
 #include "delivery/address_guard.h"
 #include "delivery/amqp_address.h"
@@ -82,12 +81,9 @@ constexpr std::int64_t kConcurrencyMax = 64;
                                                const std::filesystem::path& folder) {
   POSTERN_ASSIGN_OR_RETURN(const std::optional<std::string> file, section.optional_text("ca_file"));
   if (!file) return std::string();
-  std::ifstream in(folder / *file, std::ios::binary);
-  if (!in) {
-    return wrong(section, "ca_file",
-                 "cannot read it; write the PEM file of the authorities to trust");
-  }
-  section.note_content("ca_file", std::string(std::istreambuf_iterator<char>(in), {}));
+  const Result<std::string> content = read_public_file(folder / *file);
+  if (!content) return wrong(section, "ca_file", content.error().detail);
+  section.note_content("ca_file", *content);
   return (folder / *file).string();
 }
 

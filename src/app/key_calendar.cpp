@@ -39,15 +39,17 @@ constexpr std::string_view kGaugeHelp =
 }  // namespace
 
 std::string CalendarEntry::subject() const {
+  if (!node.empty()) return fmt::format("{}/{}/{}", node, setting, key);
   if (account.empty()) return fmt::format("{}/{}", setting, key);
   return fmt::format("{}/{}/{}", account, setting, key);
 }
 
-std::vector<CalendarEntry> calendar_of(const Config& config) {
+std::vector<CalendarEntry> calendar_of(const Config& config, const std::string& node) {
   std::vector<CalendarEntry> entries;
   for (const AccountConfig& account : config.accounts) {
     for (const KeySummary& key : account.keys) {
       entries.push_back({.account = account.name.text(),
+                         .node = {},
                          .setting = key.setting,
                          .key = key.id,
                          .window = key.counts});
@@ -58,6 +60,7 @@ std::vector<CalendarEntry> calendar_of(const Config& config) {
     if (!*tls) continue;
     const http::TlsIdentity& identity = (*tls)->identity;
     entries.push_back({.account = {},
+                       .node = node,
                        .setting = setting,
                        .key = identity.fingerprint(),
                        .window = {identity.not_before(), identity.not_after()}});
@@ -169,7 +172,11 @@ KeyCalendar::Tell tell_by(ledger::Ledger& ledger) {
               }};
 }
 
-Result<std::vector<std::string>> open_key_incidents(store::Store& store) {
+Result<std::vector<std::string>> open_key_incidents(store::Store& store, std::string_view node) {
+  const auto is_of_another = [node](std::string_view subject) {
+    return subject.find(".tls.certificate/") != std::string_view::npos &&
+           !subject.starts_with(node);
+  };
   constexpr std::size_t kPageSize = 500;
   constexpr int kPagesMax =
       20;  // a start must not take minutes where thousands of orders are unknown
@@ -181,7 +188,9 @@ Result<std::vector<std::string>> open_key_incidents(store::Store& store) {
       POSTERN_ASSIGN_OR_RETURN(const std::vector<store::IncidentRow> rows,
                                reader->incidents(filter));
       for (const store::IncidentRow& row : rows) {
-        if (row.kind == core::IncidentKind::kKeyExpiring) subjects.push_back(row.subject);
+        const bool is_ours =
+            row.kind == core::IncidentKind::kKeyExpiring && !is_of_another(row.subject);
+        if (is_ours) subjects.push_back(row.subject);
       }
       if (rows.size() < kPageSize) break;
       filter.before = rows.back().id;

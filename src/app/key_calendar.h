@@ -6,6 +6,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/config.h"
@@ -22,16 +23,19 @@ namespace postern::app {
 /// A key or certificate, and when it counts.
 struct CalendarEntry {
   std::string account;  ///< empty for what is nobody's, such as a listener's certificate
+  std::string node;     ///< whose listener it is; empty for what all nodes share
   std::string setting;
   std::string key;  ///< its public id: fingerprint, serial number or key id
   channel::KeyWindow window;
 
-  /// Names its incident: "account/setting/key".
+  /// Names its incident: "account/setting/key", "setting/key" or "node/setting/key".
   [[nodiscard]] std::string subject() const;
 };
 
 /// What the accounts of `config` verify with, and what its listeners show.
-[[nodiscard]] std::vector<CalendarEntry> calendar_of(const Config& config);
+/// @param node  this one, of several on one database; empty where there is one
+[[nodiscard]] std::vector<CalendarEntry> calendar_of(const Config& config,
+                                                     const std::string& node = {});
 
 /// Tells how long keys still count: a figure each, and an incident for one that ends within thirty
 /// days, or has ended, while nothing is listed that goes on after it. The incident is resolved when
@@ -88,8 +92,9 @@ class KeyCalendar {
 /// Tells by incidents of kind key_expiring. Lifetime: the ledger outlives what is returned.
 [[nodiscard]] KeyCalendar::Tell tell_by(ledger::Ledger& ledger);
 
-/// The subjects of the incidents of kind key_expiring that are not resolved.
-/// @errors kRetryable store_unreadable
-[[nodiscard]] Result<std::vector<std::string>> open_key_incidents(store::Store& store);
+/// The subjects of the incidents of kind key_expiring that are not resolved, without those of other
+/// nodes' listeners. @errors kRetryable store_unreadable
+[[nodiscard]] Result<std::vector<std::string>> open_key_incidents(store::Store& store,
+                                                                  std::string_view node = {});
 
 }  // namespace postern::app

@@ -42,14 +42,14 @@ namespace fs = std::filesystem;
   return error.code.starts_with("tls_client_ca") ? "client_ca" : "certificate";
 }
 
-[[nodiscard]] bool is_loopback(const http::ListenAddress& address) {
+}  // namespace
+
+bool is_loopback(const http::ListenAddress& address) {
   const std::optional<IpAddress> host = IpAddress::parse(address.host);
   if (!host) return false;
   if (host->family == IpAddress::Family::kV4) return host->bytes[0] == 127;
   return host == IpAddress::parse("::1");
 }
-
-}  // namespace
 
 Result<std::string> read_public_file(const fs::path& path) {
   std::error_code error;

@@ -27,6 +27,9 @@ struct TlsConfig {
   [[nodiscard]] Result<void> check_valid(TimePoint now) const;
 };
 
+/// Whether only this machine can reach the address.
+[[nodiscard]] bool is_loopback(const http::ListenAddress& address);
+
 /// Whether clients may be asked for certificates: platforms have none to show.
 enum class ClientCa : unsigned char { kAllowed, kUnknown };
 

@@ -58,6 +58,8 @@ Result<Network> Network::parse(std::string_view text) {
   const std::size_t slash = text.find('/');
   const auto base = IpAddress::parse(text.substr(0, slash));
   if (!base) return malformed("does not begin with an address");
+  // Peers are never in that form here, so nothing would ever be in it.
+  if (base->unmapped().family != base->family) return malformed("is an IPv4 address in IPv6 form");
   Network network{*base, bits_of(base->family)};
   if (slash != std::string_view::npos) {
     const std::string_view digits = text.substr(slash + 1);

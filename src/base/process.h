@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 namespace postern {
 
 /// Keeps this process's memory, which holds keys, from being written anywhere: no core dump, not
@@ -8,5 +10,8 @@ namespace postern {
 ///
 /// @thread the main one, first of all in main
 void refuse_dumps();
+
+/// What this machine calls itself; "localhost" where it has no name. @thread any
+[[nodiscard]] std::string host_name();
 
 }  // namespace postern

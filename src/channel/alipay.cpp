@@ -146,7 +146,9 @@ class AlipayChannel final : public Channel {
     std::vector<AlipaySigner> signers;
     const std::optional<std::string_view> sn = fields.find("alipay_cert_sn");
     const bool by_sn = sn && !settings_.platform_certificates.empty();
-    Result<void> last_check = rejected("key_unknown", "no certificate has this alipay_cert_sn");
+    Result<void> last_check =
+        by_sn ? rejected("key_unknown", "no certificate that counts now has this alipay_cert_sn")
+              : rejected("key_unknown", "none of the listed keys counts now");
     for (const AlipayCertificate& one : settings_.platform_certificates) {
       if (by_sn && one.sn != *sn) continue;
       if (!one.window.holds(now)) continue;  // as if it were not listed

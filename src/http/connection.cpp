@@ -94,7 +94,7 @@ void Connection::on_deadline() {
     case Phase::kLingering:
       return close();
     case Phase::kProxyHeader:
-      return refuse_proxy_header();
+      return pending_.empty() ? close() : refuse_proxy_header();
     case Phase::kHeader:
       return refuse(Refusal::kHeaderTimeout);
     case Phase::kBody:
@@ -109,7 +109,13 @@ void Connection::on_deadline() {
 }
 
 void Connection::on_drain() {
-  if (phase_ == Phase::kLingering || phase_ == Phase::kProxyHeader) return close();
+  if (phase_ == Phase::kLingering) return close();
+  if (phase_ == Phase::kProxyHeader) {
+    // It may have come, and a request behind it.
+    read_proxy_header();
+    if (phase_ == Phase::kProxyHeader) close();
+    if (phase_ == Phase::kClosed) return;
+  }
   if (phase_ == Phase::kHandshake) {
     // One that has begun goes on, since a request may be right behind it.
     shake_hands();
@@ -221,7 +227,8 @@ void Connection::read_proxy_header() {
   const std::size_t seen =
       socket.receive(asio::buffer(buffer.data(), buffer.size()), tcp::socket::message_peek, ec);
   if (ec == asio::error::would_block) return wait_readable();
-  if (ec) return refuse_proxy_header();
+  // A check that only connects says nothing.
+  if (ec) return pending_.empty() ? close() : refuse_proxy_header();
   const std::size_t had = pending_.size();
   pending_.append(buffer.data(), seen);
   const ProxyHeader header = parse_proxy_header(pending_);

@@ -19,10 +19,16 @@ enum class PeerFrom : unsigned char {
   kProxyProtocol,  ///< before the first byte of each connection; see proxy_protocol.h
 };
 
+enum class Callers : unsigned char {
+  kAnyone,
+  kProxies,  ///< only trusted proxies may connect
+};
+
 /// Whose word on the peer counts. Other fields (X-Real-IP, True-Client-IP, ...) never do.
 struct PeerRule {
   std::vector<Network> trusted_proxies;
   PeerFrom from = PeerFrom::kSocket;
+  Callers callers = Callers::kAnyone;
 
   [[nodiscard]] bool trusts(const IpAddress& address) const {
     return is_in(trusted_proxies, address);

@@ -30,7 +30,9 @@ Listener::Listener(Server::Options options, HttpHandler& handler, Log& log, Metr
 }
 
 bool Listener::admit(const IpAddress& peer) {
-  if (peers().from == PeerFrom::kProxyProtocol && !peers().trusts(peer)) {
+  const bool is_for_proxies =
+      peers().from == PeerFrom::kProxyProtocol || peers().callers == Callers::kProxies;
+  if (is_for_proxies && !peers().trusts(peer)) {
     count_refused(Refusal::kNotAProxy);
     return false;
   }

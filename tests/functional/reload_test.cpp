@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cli/run.h"
+#include "crypto/key.h"
 #include "http/server.h"
 #include "tests/functional/running.h"
 
@@ -123,6 +124,20 @@ TEST(Reload, GivesWhatAnEndpointWasTryingToTheOneThatFollows) {
   gateway.pay("T2");
   EXPECT_TRUE(shop.got(2));
   EXPECT_EQ(silent.came(), 1U);
+}
+
+// The same `file:` with another key in it is a change, and the audit says so.
+TEST(Reload, TellsOfAKeyThatWasReplacedInItsFile) {
+  Reloading gateway;
+  const Answer same = gateway.reload("");
+  EXPECT_TRUE(same.body.at("accounts").as_object().at("changed").as_array().empty()) << same.text;
+  gateway.folder().write("keys/alipay-platform.pub.pem",
+                         crypto::PrivateKey::generate().value().public_key().pem());
+  const Answer changed = gateway.reload("");
+  ASSERT_EQ(changed.code, 200u) << changed.text;
+  EXPECT_EQ(changed.body.at("accounts").as_object().at("changed").as_array(),
+            boost::json::array({"alipay"}));
+  EXPECT_EQ(gateway.visitor().send(gateway.site().payment(Platform::kAlipay, "T1")).code, 400u);
 }
 
 TEST(Reload, KeepsWhatARemovedEndpointIsOwed) {

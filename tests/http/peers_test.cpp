@@ -15,8 +15,10 @@ using namespace testing;
 
 /// As TestServer, with a rule for peers.
 struct ProxiedServer {
-  ProxiedServer(PeerFrom from, const std::string& proxies, Limits limits = {}) {
-    PeerRule rule{.trusted_proxies = {Network::parse(proxies).value()}, .from = from};
+  ProxiedServer(PeerFrom from, const std::string& proxies, Limits limits = {},
+                Callers callers = Callers::kAnyone) {
+    PeerRule rule{
+        .trusted_proxies = {Network::parse(proxies).value()}, .from = from, .callers = callers};
     auto started = Server::start({.name = "test",
                                   .address = {"127.0.0.1", 0},
                                   .limits = limits,
@@ -105,6 +107,18 @@ TEST(Peers, AreClosedWhereTheyAreNoProxiesButSpeakAsOne) {
   EXPECT_FALSE(client.read_reply());
   EXPECT_TRUE(eventually([&] { return server.refused("not_a_proxy") == 1; }));
   EXPECT_EQ(server.handler.count(), 0u);
+}
+
+TEST(Peers, AreTheProxiesAloneWhereThePlainTextCouldBeRead) {
+  ProxiedServer server(PeerFrom::kXForwardedFor, "10.0.0.0/8", {}, Callers::kProxies);
+  RawClient client = server.connect();
+  client.send(post("/", "x"));
+  EXPECT_FALSE(client.read_reply());
+  EXPECT_TRUE(eventually([&] { return server.refused("not_a_proxy") == 1; }));
+  ProxiedServer trusting(PeerFrom::kXForwardedFor, "127.0.0.0/8", {}, Callers::kProxies);
+  RawClient proxy = trusting.connect();
+  ASSERT_TRUE(proxy.send(post("/", "x")));
+  EXPECT_TRUE(proxy.read_reply());
 }
 
 TEST(Peers, HaveTheirConnectionsCountedByWhomTheProxyNames) {
