@@ -38,6 +38,12 @@ Result<http::PeerRule> read_peer_rule(Section& section) {
   POSTERN_ASSIGN_OR_RETURN(rule.trusted_proxies, read_networks(section, "trusted_proxies"));
   POSTERN_ASSIGN_OR_RETURN(const std::optional<std::string> from,
                            section.optional_text("peer_from"));
+  for (const Network& network : rule.trusted_proxies) {
+    if (network.bits != 0) continue;
+    return wrong(section, "trusted_proxies",
+                 "a network of it is the whole world, so that everybody would say who he is; name "
+                 "the proxies alone");
+  }
   if (from && rule.trusted_proxies.empty()) {
     return wrong(section, "trusted_proxies",
                  R"(peer_from needs it: write the proxies' networks, such as ["10.0.0.0/8"])");

@@ -22,18 +22,13 @@ namespace fs = std::filesystem;
   constexpr std::string_view kFile = "file:";
   POSTERN_ASSIGN_OR_RETURN(const std::optional<std::string> source, section.optional_text(key));
   if (!source) return std::nullopt;
-  Result<std::string> text;
-  if (source->starts_with("env:")) {
-    const Result<Secret> value = read_secret(*source, folder, SourceKind::kPublic);
-    if (!value) return std::unexpected(section.wrong(key, value.error().detail));
-    text = std::string(value->reveal());
-  } else {
-    text = read_public_file(folder /
-                            (source->starts_with(kFile) ? source->substr(kFile.size()) : *source));
-  }
+  const bool is_marked = source->starts_with("env:") || source->starts_with(kFile);
+  // Whoever may change the file says who is trusted, so it is looked at as a listed key's is.
+  const Result<Secret> text = read_secret(is_marked ? *source : fmt::format("{}{}", kFile, *source),
+                                          folder, SourceKind::kPublic);
   if (!text) return std::unexpected(section.wrong(key, text.error().detail));
-  section.note_content(key, *text);
-  return std::optional(*std::move(text));
+  section.note_content(key, text->reveal());
+  return std::string(text->reveal());
 }
 
 /// The key that an error of http::TlsIdentity is about.

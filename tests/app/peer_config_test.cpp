@@ -57,8 +57,8 @@ TEST(PeerConfig, NamesTheLineOfWhatIsWrong) {
   for (const std::string& text : std::vector<std::string>{
            proxies + "peer_from = \"x-real-ip\"", proxies + "peer_from = \"X-Forwarded-For\"",
            "#\nfailed_per_s = 0", "#\nfailed_per_peer_burst = 1.5", "#\ntrusted_proxies = []",
-           "#\ntrusted_proxies = [\"10.0.0.1/8\"]", "#\ntrusted_proxies = [\"proxy.example\"]",
-           "#\ntrusted_proxies = \"10.0.0.0/8\""}) {
+           "#\ntrusted_proxies = [\"10.0.0.1/8\"]", "#\ntrusted_proxies = [\"0.0.0.0/0\"]",
+           "#\ntrusted_proxies = [\"proxy.example\"]", "#\ntrusted_proxies = \"10.0.0.0/8\""}) {
     EXPECT_EQ(told_of_server(text).find("postern.toml:3: [server] "), 0u) << text << "\n"
                                                                           << told_of_server(text);
   }

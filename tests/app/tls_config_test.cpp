@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 
 #include "app/config.h"
@@ -38,6 +39,8 @@ class TlsConfigTest : public ::testing::Test {
     write_secret("weak.key", weak.key());
     folder_.write("broken.pem", own.certificate().substr(0, 200));
     folder_.write("empty.pem", "");
+    folder_.write("open.pem", own.certificate());
+    std::filesystem::permissions(folder_.path() / "open.pem", std::filesystem::perms(0666));
     ::setenv("POSTERN_TEST_CERTIFICATE", own.certificate().c_str(), 1);
   }
   void write_secret(std::string_view name, std::string_view text) const {
@@ -111,11 +114,11 @@ TEST_F(TlsConfigTest, SaysWhatIsWrongAndWhere) {
            Wrong{tls("no.pem", "file:own.key"), "postern.toml:3: [server.tls] certificate",
                  "cannot read"},
            Wrong{tls(".", "file:own.key"), "postern.toml:3: [server.tls] certificate",
-                 "give a PEM file"},
+                 "not a file"},
            Wrong{tls("broken.pem", "file:own.key"), "postern.toml:3: [server.tls] certificate",
                  "BEGIN CERTIFICATE"},
            Wrong{tls("empty.pem", "file:own.key"), "postern.toml:3: [server.tls] certificate",
-                 "BEGIN CERTIFICATE"},
+                 "is empty"},
            Wrong{tls("own.pem", "own.key"), "postern.toml:4: [server.tls] private_key",
                  "file:PATH"},
            Wrong{tls("own.pem", "file:other.key"), "postern.toml:4: [server.tls] private_key",
@@ -136,6 +139,12 @@ TEST_F(TlsConfigTest, SaysWhatIsWrongAndWhere) {
               "[admin.tls]\ncertificate = \"own.pem\"\nprivate_key = \"file:own.key\"\n"
               "client_ca = \"empty.pem\"");
   EXPECT_NE(said.find("[admin.tls] client_ca"), std::string::npos) << said;
+  // Whoever may change it would say who is let in.
+  EXPECT_NE(refusal("",
+                    "[admin.tls]\ncertificate = \"own.pem\"\nprivate_key = \"file:own.key\"\n"
+                    "client_ca = \"open.pem\"")
+                .find("can be written by others"),
+            std::string::npos);
 }
 
 TEST_F(TlsConfigTest, RefusesPlainTextThatOthersCanReach) {
