@@ -18,7 +18,7 @@ constexpr std::string_view kReloadsHelp = "Reloads of the configuration, by what
 
 [[nodiscard]] http::Limits admin_limits() {
   http::Limits limits;
-  limits.body_bytes_max = 64 * 1024;
+  limits.body_bytes_max = 64UL * 1024;
   limits.connections_max = 256;
   limits.requests_in_flight_max = 256;
   return limits;
