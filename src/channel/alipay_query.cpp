@@ -23,7 +23,6 @@ namespace {
 namespace json = boost::json;
 using core::Fact;
 using core::Money;
-using State = QueryAnswer::State;
 
 constexpr std::string_view kTradeQuery = "alipay.trade.query";
 constexpr std::string_view kRefundQuery = "alipay.trade.fastpay.refund.query";
@@ -77,15 +76,6 @@ constexpr std::string_view kRefundQuery = "alipay.trade.fastpay.refund.query";
   return sum;
 }
 
-[[nodiscard]] QueryAnswer pending(std::string_view word) {
-  return {.state = State::kPending, .facts = {}, .summary = std::string(label(word))};
-}
-
-[[nodiscard]] QueryAnswer final_answer(std::vector<Fact> facts, std::string_view word) {
-  for (Fact& fact : facts) fact.source = core::FactSource::kQuery;
-  return {.state = State::kFinal, .facts = std::move(facts), .summary = std::string(label(word))};
-}
-
 [[nodiscard]] Result<void> check_names(const json::object& answer, std::string_view name,
                                        std::string_view asked) {
   if (json_text(answer, name) == asked) return {};
@@ -97,7 +87,7 @@ constexpr std::string_view kRefundQuery = "alipay.trade.fastpay.refund.query";
   POSTERN_RETURN_IF_ERROR(check_names(answer, "out_trade_no", query.attempt.number));
   const std::string_view status = json_text(answer, "trade_status");
   const bool paid = status == "TRADE_SUCCESS" || status == "TRADE_FINISHED";
-  if (!paid && status != "TRADE_CLOSED") return pending(status);
+  if (!paid && status != "TRADE_CLOSED") return pending_answer(status);
   POSTERN_ASSIGN_OR_RETURN(const TimePoint paid_at, time_of(answer, "send_pay_date", now));
   if (!paid && json_text(answer, "send_pay_date").empty()) {
     return final_answer({Fact::close(query.attempt, now)}, status);
@@ -115,7 +105,8 @@ constexpr std::string_view kRefundQuery = "alipay.trade.fastpay.refund.query";
                                               TimePoint now) {
   const std::string_view status = json_text(answer, "refund_status");
   // While the refund is unknown or not done the answer names nothing at all.
-  if (status != "REFUND_SUCCESS") return pending(status.empty() ? "no refund_status" : status);
+  if (status != "REFUND_SUCCESS")
+    return pending_answer(status.empty() ? "no refund_status" : status);
   POSTERN_RETURN_IF_ERROR(check_names(answer, "out_trade_no", query.attempt.number));
   POSTERN_RETURN_IF_ERROR(check_names(answer, "out_request_no", query.refund_number));
   POSTERN_ASSIGN_OR_RETURN(std::string trade_no,
@@ -173,7 +164,7 @@ Result<QueryAnswer> alipay_query_answer(const Query& query, const HttpResponse& 
   POSTERN_ASSIGN_OR_RETURN(const json::object answer, parse_json_object(part));
   const std::string_view code = json_text(answer, "code");
   const std::string_view sub_code = json_text(answer, "sub_code");
-  if (code == "40004" && sub_code == "ACQ.TRADE_NOT_EXIST") return pending(sub_code);
+  if (code == "40004" && sub_code == "ACQ.TRADE_NOT_EXIST") return pending_answer(sub_code);
   if (code == "20000" || (code == "40004" && sub_code == "ACQ.SYSTEM_ERROR")) {
     return retryable("platform_unavailable", std::string(label(sub_code)));
   }

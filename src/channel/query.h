@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -38,5 +39,10 @@ struct QueryAnswer {
   std::vector<core::Fact> facts;
   std::string summary;  ///< for the operator: the platform's own words, such as "NOTPAY"
 };
+
+/// @param word  the platform's own, for the summary
+[[nodiscard]] QueryAnswer pending_answer(std::string_view word);
+/// The facts are told to come from a query.
+[[nodiscard]] QueryAnswer final_answer(std::vector<core::Fact> facts, std::string_view word);
 
 }  // namespace postern::channel

@@ -21,7 +21,6 @@ namespace {
 
 using core::Fact;
 using core::Money;
-using State = QueryAnswer::State;
 
 /// Refunds of one payment that an answer may list.
 constexpr int kRefundsMax = 50;
@@ -46,15 +45,6 @@ constexpr int kRefundsMax = 50;
   Result<Money> sum = Money::parse_minor(fields.text(name), currency);
   if (!sum) return body_malformed(fmt::format("{} is not a sum of money", name));
   return sum;
-}
-
-[[nodiscard]] QueryAnswer pending(std::string_view word) {
-  return {.state = State::kPending, .facts = {}, .summary = std::string(label(word))};
-}
-
-[[nodiscard]] QueryAnswer final_answer(Fact fact, std::string_view word) {
-  fact.source = core::FactSource::kQuery;
-  return {.state = State::kFinal, .facts = {std::move(fact)}, .summary = std::string(label(word))};
 }
 
 [[nodiscard]] Result<void> check_names(const Fields& answer, std::string_view name,
@@ -86,15 +76,15 @@ constexpr int kRefundsMax = 50;
   POSTERN_RETURN_IF_ERROR(check_names(answer, "out_trade_no", query.attempt.number));
   const std::string_view state = answer.text("trade_state");
   if (state == "CLOSED" || state == "REVOKED") {
-    return final_answer(Fact::close(query.attempt, now), state);
+    return final_answer({Fact::close(query.attempt, now)}, state);
   }
-  if (state != "SUCCESS" && state != "REFUND") return pending(state);
+  if (state != "SUCCESS" && state != "REFUND") return pending_answer(state);
   POSTERN_ASSIGN_OR_RETURN(std::string payment_id,
                            read_id(answer.text("transaction_id"), "transaction_id"));
   POSTERN_ASSIGN_OR_RETURN(const Money paid, read_fee(answer, "total_fee", "fee_type"));
   const std::optional<TimePoint> at = parse_china_time_compact(answer.text("time_end"));
   if (!at && !answer.text("time_end").empty()) return body_malformed("time_end is not a time");
-  return final_answer(Fact::payment(query.attempt, std::move(payment_id), paid, at.value_or(now)),
+  return final_answer({Fact::payment(query.attempt, std::move(payment_id), paid, at.value_or(now))},
                       state);
 }
 
@@ -113,7 +103,7 @@ constexpr int kRefundsMax = 50;
   if (!place) return rejected("answer_about_another", "the answer does not list the refund");
   const std::string_view status = answer.text(fmt::format("refund_status_{}", *place));
   const bool failed = status == "REFUNDCLOSE" || status == "CHANGE";
-  if (status != "SUCCESS" && !failed) return pending(status);
+  if (status != "SUCCESS" && !failed) return pending_answer(status);
   POSTERN_ASSIGN_OR_RETURN(std::string payment_id,
                            read_id(answer.text("transaction_id"), "transaction_id"));
   POSTERN_ASSIGN_OR_RETURN(std::string refund_id,
@@ -123,10 +113,10 @@ constexpr int kRefundsMax = 50;
   const std::string_view text = answer.text(fmt::format("refund_success_time_{}", *place));
   const std::optional<TimePoint> at = parse_china_time(text);
   if (!at && !text.empty()) return body_malformed("refund_success_time is not a time");
-  return final_answer(failed ? Fact::refund_failure(query.attempt, std::move(payment_id),
-                                                    std::move(refund_id), sum, at.value_or(now))
-                             : Fact::refund(query.attempt, std::move(payment_id),
-                                            std::move(refund_id), sum, at.value_or(now)),
+  return final_answer({failed ? Fact::refund_failure(query.attempt, std::move(payment_id),
+                                                     std::move(refund_id), sum, at.value_or(now))
+                              : Fact::refund(query.attempt, std::move(payment_id),
+                                             std::move(refund_id), sum, at.value_or(now))},
                       status);
 }
 
@@ -178,7 +168,7 @@ Result<QueryAnswer> wechatpay_v2_query_answer(const Query& query, const HttpResp
   }
   if (answer.text("result_code") != "SUCCESS") {
     const std::string_view code = answer.text("err_code");
-    if (code == "ORDERNOTEXIST" || code == "REFUNDNOTEXIST") return pending(code);
+    if (code == "ORDERNOTEXIST" || code == "REFUNDNOTEXIST") return pending_answer(code);
     if (code == "SYSTEMERROR") return retryable("platform_unavailable", std::string(code));
     return rejected("query_refused", fmt::format("err_code {}", label(code)));
   }

@@ -25,7 +25,6 @@ namespace {
 namespace json = boost::json;
 using core::Fact;
 using core::Money;
-using State = QueryAnswer::State;
 
 [[nodiscard]] bool is_same_name(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
@@ -84,15 +83,6 @@ using State = QueryAnswer::State;
   return *time;
 }
 
-[[nodiscard]] QueryAnswer pending(std::string_view word) {
-  return {.state = State::kPending, .facts = {}, .summary = std::string(label(word))};
-}
-
-[[nodiscard]] QueryAnswer final_answer(Fact fact, std::string_view word) {
-  fact.source = core::FactSource::kQuery;
-  return {.state = State::kFinal, .facts = {std::move(fact)}, .summary = std::string(label(word))};
-}
-
 [[nodiscard]] Result<void> check_names(const json::object& answer, std::string_view name,
                                        std::string_view asked) {
   if (json_text(answer, name) == asked) return {};
@@ -111,15 +101,15 @@ using State = QueryAnswer::State;
   }
   const std::string_view state = json_text(answer, "trade_state");
   if (state == "CLOSED" || state == "REVOKED") {
-    return final_answer(Fact::close(query.attempt, now), state);
+    return final_answer({Fact::close(query.attempt, now)}, state);
   }
-  if (state == "PAYERROR") return final_answer(Fact::failure(query.attempt, now), state);
-  if (state != "SUCCESS" && state != "REFUND") return pending(state);
+  if (state == "PAYERROR") return final_answer({Fact::failure(query.attempt, now)}, state);
+  if (state != "SUCCESS" && state != "REFUND") return pending_answer(state);
   POSTERN_ASSIGN_OR_RETURN(std::string payment_id,
                            read_id(json_text(answer, "transaction_id"), "transaction_id"));
   POSTERN_ASSIGN_OR_RETURN(const Money paid, sum_of(answer, "total"));
   POSTERN_ASSIGN_OR_RETURN(const TimePoint at, success_time(answer, now));
-  return final_answer(Fact::payment(query.attempt, std::move(payment_id), paid, at), state);
+  return final_answer({Fact::payment(query.attempt, std::move(payment_id), paid, at)}, state);
 }
 
 /// A refund's answer names no merchant: it is asked for by number, and signed for us alone.
@@ -129,7 +119,7 @@ using State = QueryAnswer::State;
   POSTERN_RETURN_IF_ERROR(check_names(answer, "out_trade_no", query.attempt.number));
   const std::string_view status = json_text(answer, "status");
   const bool failed = status == "ABNORMAL" || status == "CLOSED";
-  if (status != "SUCCESS" && !failed) return pending(status);
+  if (status != "SUCCESS" && !failed) return pending_answer(status);
   POSTERN_ASSIGN_OR_RETURN(std::string payment_id,
                            read_id(json_text(answer, "transaction_id"), "transaction_id"));
   POSTERN_ASSIGN_OR_RETURN(std::string refund_id,
@@ -137,9 +127,9 @@ using State = QueryAnswer::State;
   POSTERN_ASSIGN_OR_RETURN(const Money sum, sum_of(answer, "refund"));
   POSTERN_ASSIGN_OR_RETURN(const TimePoint at, success_time(answer, now));
   return final_answer(
-      failed ? Fact::refund_failure(query.attempt, std::move(payment_id), std::move(refund_id), sum,
-                                    at)
-             : Fact::refund(query.attempt, std::move(payment_id), std::move(refund_id), sum, at),
+      {failed ? Fact::refund_failure(query.attempt, std::move(payment_id), std::move(refund_id),
+                                     sum, at)
+              : Fact::refund(query.attempt, std::move(payment_id), std::move(refund_id), sum, at)},
       status);
 }
 
@@ -190,7 +180,7 @@ Result<QueryAnswer> wechatpay_v3_query_answer(const Query& query, const HttpResp
   if (response.code != 200) {
     const std::string_view code = json_text(answer, "code");
     const bool unknown = code == "ORDER_NOT_EXIST" || code == "RESOURCE_NOT_EXISTS";
-    if (response.code == 404 && unknown) return pending(code);
+    if (response.code == 404 && unknown) return pending_answer(code);
     return rejected("query_refused", fmt::format("HTTP {} {}", response.code, label(code)));
   }
   return query.refund_number.empty() ? read_transaction(query, answer, settings, now)

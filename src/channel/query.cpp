@@ -1,0 +1,20 @@
+#include "channel/query.h"
+
+#include <utility>
+
+#include "channel/statement.h"
+
+namespace postern::channel {
+
+QueryAnswer pending_answer(std::string_view word) {
+  return {.state = QueryAnswer::State::kPending, .facts = {}, .summary = std::string(label(word))};
+}
+
+QueryAnswer final_answer(std::vector<core::Fact> facts, std::string_view word) {
+  for (core::Fact& fact : facts) fact.source = core::FactSource::kQuery;
+  return {.state = QueryAnswer::State::kFinal,
+          .facts = std::move(facts),
+          .summary = std::string(label(word))};
+}
+
+}  // namespace postern::channel
