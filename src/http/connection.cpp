@@ -24,6 +24,8 @@ constexpr std::size_t kLingerBytesMax = 1024 * 1024;
 /// How often one readable socket is read before the others have their turn.
 constexpr int kReadsPerTurn = 4;
 
+/// The first byte of a ClientHello. @source RFC 8446, section 5.1
+constexpr char kHandshakeRecord = 22;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 }  // namespace
@@ -133,6 +135,13 @@ void Connection::on_drain() {
 // TLS -----------------------------------------------------------------------------------------
 
 void Connection::shake_hands() {
+  if (!transport_.is_tls()) {
+    // OpenSSL would wait for five bytes before it says that this is something else.
+    char first = kHandshakeRecord;
+    error_code ec;
+    transport_.socket().receive(asio::buffer(&first, 1), tcp::socket::message_peek, ec);
+    if (first != kHandshakeRecord) return on_handshake_failed("not TLS");
+  }
   // With the first byte and no sooner: who only connects costs no memory for TLS.
   if (!transport_.is_tls() && !transport_.begin_tls(*worker_.listener().options().tls)) {
     return close();
