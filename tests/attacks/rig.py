@@ -167,7 +167,9 @@ class Site:
             if account.api_key:
                 write_secret(self.folder / f"{account.name}.key", account.api_key)
         self.configuration = "".join([
-            '[server]\nlisten = ["127.0.0.1:0"]\n', server,
+            # Every attack comes from one address, whose budget would end them.
+            '[server]\nlisten = ["127.0.0.1:0"]\nfailed_per_peer_burst = 1000000\n'
+            'failed_burst = 1000000\n', server,
             '[admin]\nlisten = "127.0.0.1:0"\napi_key = "file:admin.key"\n',
             '[store]\nurl = "sqlite:postern.db"\nmin_free = "0"\n',
             '[log]\nlevel = "info"\nfile = "postern.log"\n', "[merchant.shop-b]\n",
