@@ -1,5 +1,7 @@
 #include "admin/key_trial.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <boost/json/array.hpp>
@@ -56,7 +58,7 @@ struct Request {
   if (object.contains("last")) {
     const auto last = channel::json_integer(object, "last");
     if (!last || *last < 1 || *last > static_cast<std::int64_t>(kTriedMax)) {
-      return malformed("last is a number from 1 to 10000");
+      return malformed(fmt::format("last is a number from 1 to {}", kTriedMax));
     }
     request.last = static_cast<std::size_t>(*last);
   }

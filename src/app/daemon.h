@@ -109,7 +109,6 @@ class Daemon {
   /// What orders and deliveries go by: the clock of the store's nodes.
   [[nodiscard]] const Clock& shared_clock() const;
   void fail(const Error& error);
-  /// Of the incident that a reload was refused.
   /// Of the incident about a refused reload: each node has its own.
   [[nodiscard]] std::string configuration_subject() const;
   void stop(std::chrono::milliseconds limit);

@@ -99,7 +99,7 @@ bool KeyCalendar::has_successor(const CalendarEntry& entry) const {
   });
 }
 
-void KeyCalendar::show(TimePoint /*now*/) {
+void KeyCalendar::show() {
   // A key that is gone has no end any more; a series cannot be taken back, but may say nothing.
   for (const auto& [subject, gauge] : gauges_) {
     gauge->set(std::numeric_limits<double>::quiet_NaN());
@@ -122,7 +122,7 @@ void KeyCalendar::look() {
   std::vector<std::string> to_resolve;
   {
     const std::lock_guard lock(mutex_);
-    show(now);
+    show();
     std::set<std::string> due;
     for (const CalendarEntry& entry : entries_) {
       const bool is_near =

@@ -75,7 +75,8 @@ class KeyCalendar {
   void await_next();
   void look();
   [[nodiscard]] bool has_successor(const CalendarEntry& entry) const;
-  void show(TimePoint now);
+  /// Sets the figures. Holds the lock.
+  void show();
   /// What could not be written is told with the next look.
   [[nodiscard]] Done remember(std::string subject, bool is_raised);
 

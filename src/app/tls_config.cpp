@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "app/secret_source.h"
-#include "http/resolver.h"
 
 namespace postern::app {
 namespace {
@@ -80,9 +79,6 @@ Result<std::optional<TlsConfig>> read_tls(Section& section, ClientCa client_ca,
   std::optional<std::string> trusted;
   if (client_ca == ClientCa::kAllowed) {
     POSTERN_ASSIGN_OR_RETURN(trusted, optional_public(*tls, "client_ca", folder));
-    if (trusted && trusted->empty()) {
-      return std::unexpected(tls->wrong("client_ca", "it is empty; leave the key out"));
-    }
   }
   POSTERN_RETURN_IF_ERROR(tls->finish());
   Result<http::TlsIdentity> identity =

@@ -53,7 +53,8 @@ class AlipayChannel final : public Channel {
                              parse_charset(charset_name.empty() ? "utf-8" : charset_name));
     POSTERN_ASSIGN_OR_RETURN(const AlipayAlgorithm algorithm, algorithm_of(fields));
     POSTERN_ASSIGN_OR_RETURN(const std::string signature, signature_of(fields));
-    POSTERN_ASSIGN_OR_RETURN(const std::vector<AlipaySigner> signers, signers_of(fields, now));
+    POSTERN_ASSIGN_OR_RETURN(const std::vector<AlipaySigner> signers,
+                             alipay_signers(settings_, fields.find("alipay_cert_sn"), now));
     POSTERN_ASSIGN_OR_RETURN(const AlipayMatch match,
                              verify_alipay_form(fields, scheme_of(algorithm), signature, signers));
     POSTERN_ASSIGN_OR_RETURN(Fields content, transcode(charset, std::move(fields)));
@@ -138,30 +139,6 @@ class AlipayChannel final : public Channel {
       return rejected("signature_malformed", "sign is not base64; was '+' sent unescaped?");
     }
     return signature;
-  }
-
-  /// The keys that may have signed: those of the certificate the message names, else all.
-  [[nodiscard]] Result<std::vector<AlipaySigner>> signers_of(const Fields& fields,
-                                                             TimePoint now) const {
-    std::vector<AlipaySigner> signers;
-    const std::optional<std::string_view> sn = fields.find("alipay_cert_sn");
-    const bool by_sn = sn && !settings_.platform_certificates.empty();
-    Result<void> last_check =
-        by_sn ? rejected("key_unknown", "no certificate that counts now has this alipay_cert_sn")
-              : rejected("key_unknown", "none of the listed keys counts now");
-    for (const AlipayCertificate& one : settings_.platform_certificates) {
-      if (by_sn && one.sn != *sn) continue;
-      if (!one.window.holds(now)) continue;  // as if it were not listed
-      last_check = check_alipay_certificate(one, settings_.root_certificates, now);
-      if (last_check) signers.push_back({&one.certificate.public_key(), one.sn});
-    }
-    if (!by_sn) {
-      for (const TimedPublicKey& one : settings_.platform_keys) {
-        if (one.window.holds(now)) signers.push_back({&one.key, one.key.fingerprint()});
-      }
-    }
-    if (signers.empty()) return std::unexpected(last_check.error());
-    return signers;
   }
 
   [[nodiscard]] static Result<Fields> transcode(Charset charset, Fields fields) {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "channel/alipay_openapi.h"
 #include "channel/json.h"
@@ -36,25 +37,16 @@ constexpr std::string_view kRefundQuery = "alipay.trade.fastpay.refund.query";
                                                      const AlipaySettings& settings,
                                                      TimePoint now) {
   POSTERN_ASSIGN_OR_RETURN(const json::object whole, parse_json_object(body));
-  const std::string_view sn = json_text(whole, "alipay_cert_sn");
-  Result<std::string_view> last = rejected("key_unknown", "no key of the account may have signed");
-  for (const AlipayCertificate& one : settings.platform_certificates) {
-    if ((!sn.empty() && one.sn != sn) || !one.window.holds(now)) continue;
-    if (auto valid = check_alipay_certificate(one, settings.root_certificates, now); !valid) {
-      last = std::unexpected(valid.error());
-      continue;
-    }
-    last = verify_alipay_response(body, method, one.certificate.public_key());
-    if (last) return last;
+  const std::string_view named = json_text(whole, "alipay_cert_sn");
+  const std::optional<std::string_view> sn = named.empty() ? std::nullopt : std::optional(named);
+  POSTERN_ASSIGN_OR_RETURN(const std::vector<AlipaySigner> signers,
+                           alipay_signers(settings, sn, now));
+  Result<std::string_view> verified = rejected("signature_not_verified");
+  for (const AlipaySigner& signer : signers) {
+    verified = verify_alipay_response(body, method, *signer.key);
+    if (verified) break;
   }
-  // A certificate that is named is the only one that counts.
-  if (!sn.empty() && !settings.platform_certificates.empty()) return last;
-  for (const TimedPublicKey& one : settings.platform_keys) {
-    if (!one.window.holds(now)) continue;
-    last = verify_alipay_response(body, method, one.key);
-    if (last) return last;
-  }
-  return last;
+  return verified;
 }
 
 [[nodiscard]] Result<TimePoint> time_of(const json::object& answer, std::string_view name,
@@ -76,15 +68,10 @@ constexpr std::string_view kRefundQuery = "alipay.trade.fastpay.refund.query";
   return sum;
 }
 
-[[nodiscard]] Result<void> check_names(const json::object& answer, std::string_view name,
-                                       std::string_view asked) {
-  if (json_text(answer, name) == asked) return {};
-  return rejected("answer_about_another", fmt::format("the answer names another {}", name));
-}
-
 [[nodiscard]] Result<QueryAnswer> read_trade(const Query& query, const json::object& answer,
                                              TimePoint now) {
-  POSTERN_RETURN_IF_ERROR(check_names(answer, "out_trade_no", query.attempt.number));
+  POSTERN_RETURN_IF_ERROR(
+      check_names("out_trade_no", json_text(answer, "out_trade_no"), query.attempt.number));
   const std::string_view status = json_text(answer, "trade_status");
   const bool paid = status == "TRADE_SUCCESS" || status == "TRADE_FINISHED";
   if (!paid && status != "TRADE_CLOSED") return pending_answer(status);
@@ -107,8 +94,10 @@ constexpr std::string_view kRefundQuery = "alipay.trade.fastpay.refund.query";
   // While the refund is unknown or not done the answer names nothing at all.
   if (status != "REFUND_SUCCESS")
     return pending_answer(status.empty() ? "no refund_status" : status);
-  POSTERN_RETURN_IF_ERROR(check_names(answer, "out_trade_no", query.attempt.number));
-  POSTERN_RETURN_IF_ERROR(check_names(answer, "out_request_no", query.refund_number));
+  POSTERN_RETURN_IF_ERROR(
+      check_names("out_trade_no", json_text(answer, "out_trade_no"), query.attempt.number));
+  POSTERN_RETURN_IF_ERROR(
+      check_names("out_request_no", json_text(answer, "out_request_no"), query.refund_number));
   POSTERN_ASSIGN_OR_RETURN(std::string trade_no,
                            read_id(json_text(answer, "trade_no"), "trade_no"));
   POSTERN_ASSIGN_OR_RETURN(const Money refunded, sum_of(answer, "refund_amount"));

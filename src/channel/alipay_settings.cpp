@@ -195,4 +195,27 @@ Result<void> check_alipay_certificate(const AlipayCertificate& certificate,
   return rejected("certificate_untrusted");
 }
 
+Result<std::vector<AlipaySigner>> alipay_signers(const AlipaySettings& settings,
+                                                 std::optional<std::string_view> sn,
+                                                 TimePoint now) {
+  std::vector<AlipaySigner> signers;
+  const bool by_sn = sn && !settings.platform_certificates.empty();
+  Result<void> last_check =
+      by_sn ? rejected("key_unknown", "no certificate that counts now has this alipay_cert_sn")
+            : rejected("key_unknown", "none of the listed keys counts now");
+  for (const AlipayCertificate& one : settings.platform_certificates) {
+    if (by_sn && one.sn != *sn) continue;
+    if (!one.window.holds(now)) continue;  // as if it were not listed
+    last_check = check_alipay_certificate(one, settings.root_certificates, now);
+    if (last_check) signers.push_back({&one.certificate.public_key(), one.sn});
+  }
+  if (!by_sn) {
+    for (const TimedPublicKey& one : settings.platform_keys) {
+      if (one.window.holds(now)) signers.push_back({&one.key, one.key.fingerprint()});
+    }
+  }
+  if (signers.empty()) return std::unexpected(last_check.error());
+  return signers;
+}
+
 }  // namespace postern::channel

@@ -11,6 +11,7 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "channel/account_settings.h"
+#include "channel/alipay_signature.h"
 #include "channel/candidate.h"
 #include "channel/settings.h"
 #include "crypto/certificate.h"
@@ -59,6 +60,14 @@ struct AlipaySettings {
 /// `settings` with `candidate` in place of the keys of its kind. @errors kRejected key_refused
 [[nodiscard]] Result<AlipaySettings> with_candidate(AlipaySettings settings,
                                                     const CandidateKey& candidate);
+
+/// The keys that may have signed at `now`: those of the certificate that the message names, else
+/// all. They live as long as `settings`.
+/// @param sn  the message's alipay_cert_sn, where it has one
+/// @errors key_unknown, certificate_expired, certificate_untrusted
+[[nodiscard]] Result<std::vector<AlipaySigner>> alipay_signers(const AlipaySettings& settings,
+                                                               std::optional<std::string_view> sn,
+                                                               TimePoint now);
 
 /// Whether `certificate` is within its dates and chains to `roots` at `now`.
 /// @errors certificate_expired, certificate_untrusted

@@ -1,10 +1,17 @@
 #include "channel/query.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "channel/statement.h"
 
 namespace postern::channel {
+
+Result<void> check_names(std::string_view name, std::string_view told, std::string_view asked) {
+  if (told == asked) return {};
+  return rejected("answer_about_another", fmt::format("the answer names another {}", name));
+}
 
 QueryAnswer pending_answer(std::string_view word) {
   return {.state = QueryAnswer::State::kPending, .facts = {}, .summary = std::string(label(word))};

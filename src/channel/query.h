@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/message.h"
+#include "base/result.h"
 #include "core/fact.h"
 
 namespace postern::channel {
@@ -39,6 +40,12 @@ struct QueryAnswer {
   std::vector<core::Fact> facts;
   std::string summary;  ///< for the operator: the platform's own words, such as "NOTPAY"
 };
+
+/// Checks that an answer is about what was asked.
+/// @param name  of the platform's field that says so, `told` its value
+/// @errors kRejected answer_about_another
+[[nodiscard]] Result<void> check_names(std::string_view name, std::string_view told,
+                                       std::string_view asked);
 
 /// @param word  the platform's own, for the summary
 [[nodiscard]] QueryAnswer pending_answer(std::string_view word);

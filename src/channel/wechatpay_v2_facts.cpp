@@ -33,15 +33,6 @@ using core::Money;
   return *time;
 }
 
-[[nodiscard]] Result<Money> read_fee(const Fields& fields, std::string_view name,
-                                     std::string_view currency_name) {
-  POSTERN_ASSIGN_OR_RETURN(const core::Currency currency,
-                           read_currency(fields.text(currency_name)));
-  Result<Money> sum = Money::parse_minor(fields.text(name), currency);
-  if (!sum) return body_malformed(fmt::format("{} is not a sum of money", name));
-  return sum;
-}
-
 /// Names a message that has no id of its own, leaving out what differs between copies.
 [[nodiscard]] std::string content_key(const Fields& fields) {
   std::string text;
@@ -65,7 +56,7 @@ using core::Money;
                            read_id(fields.text("out_trade_no"), "out_trade_no"));
   POSTERN_ASSIGN_OR_RETURN(std::string payment_id,
                            read_id(fields.text("transaction_id"), "transaction_id"));
-  POSTERN_ASSIGN_OR_RETURN(const Money paid, read_fee(fields, "total_fee", "fee_type"));
+  POSTERN_ASSIGN_OR_RETURN(const Money paid, read_fee_v2(fields, "total_fee", "fee_type"));
   POSTERN_ASSIGN_OR_RETURN(const TimePoint at, compact_time(fields.text("time_end"), received_at));
   core::AttemptKey attempt{account, std::move(sub_merchant), std::move(number)};
   return facts_to_record({Fact::payment(std::move(attempt), std::move(payment_id), paid, at)},
@@ -79,7 +70,7 @@ using core::Money;
   POSTERN_ASSIGN_OR_RETURN(std::string payment_id,
                            read_id(fields.text("transaction_id"), "transaction_id"));
   POSTERN_ASSIGN_OR_RETURN(std::string refund_id, read_id(fields.text("refund_id"), "refund_id"));
-  POSTERN_ASSIGN_OR_RETURN(const Money sum, read_fee(fields, "refund_fee", "refund_fee_type"));
+  POSTERN_ASSIGN_OR_RETURN(const Money sum, read_fee_v2(fields, "refund_fee", "refund_fee_type"));
   const std::string_view state = fields.text("refund_status");
   TimePoint at = received_at;
   if (const std::string_view text = fields.text("success_time"); !text.empty()) {
@@ -170,6 +161,15 @@ using core::Money;
 }
 
 }  // namespace
+
+Result<Money> read_fee_v2(const Fields& fields, std::string_view name,
+                          std::string_view currency_name) {
+  POSTERN_ASSIGN_OR_RETURN(const core::Currency currency,
+                           read_currency(fields.text(currency_name)));
+  Result<Money> sum = Money::parse_minor(fields.text(name), currency);
+  if (!sum) return body_malformed(fmt::format("{} is not a sum of money", name));
+  return sum;
+}
 
 bool is_combined_v2(const Fields& fields) {
   return fields.find("combine_mch_id") || fields.find("sub_order_list") ||

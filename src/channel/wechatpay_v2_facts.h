@@ -1,9 +1,12 @@
 #pragma once
 
+#include <string_view>
+
 #include "base/id.h"
 #include "base/result.h"
 #include "channel/account_settings.h"
 #include "channel/channel.h"
+#include "core/money.h"
 
 namespace postern::channel {
 
@@ -22,6 +25,11 @@ namespace postern::channel {
 [[nodiscard]] Result<Statement> wechatpay_v2_statement(const VerifiedCallback& callback,
                                                        const AccountName& account,
                                                        const Merchants& merchants);
+
+/// The sum under `name`, digits of fen, in the currency under `currency_name`.
+/// @errors body_malformed
+[[nodiscard]] Result<core::Money> read_fee_v2(const Fields& fields, std::string_view name,
+                                              std::string_view currency_name);
 
 /// Whether the fields are those of a combined payment.
 [[nodiscard]] bool is_combined_v2(const Fields& fields);

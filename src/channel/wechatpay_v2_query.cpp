@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "channel/statement.h"
+#include "channel/wechatpay_v2_facts.h"
 #include "channel/wechatpay_v2_signature.h"
 #include "channel/xml.h"
 #include "core/money.h"
@@ -38,21 +39,6 @@ constexpr int kRefundsMax = 50;
   return text.str();
 }
 
-[[nodiscard]] Result<Money> read_fee(const Fields& fields, std::string_view name,
-                                     std::string_view currency_name) {
-  POSTERN_ASSIGN_OR_RETURN(const core::Currency currency,
-                           read_currency(fields.text(currency_name)));
-  Result<Money> sum = Money::parse_minor(fields.text(name), currency);
-  if (!sum) return body_malformed(fmt::format("{} is not a sum of money", name));
-  return sum;
-}
-
-[[nodiscard]] Result<void> check_names(const Fields& answer, std::string_view name,
-                                       std::string_view asked) {
-  if (answer.text(name) == asked) return {};
-  return rejected("answer_about_another", fmt::format("the answer names another {}", name));
-}
-
 [[nodiscard]] Result<void> check_identity(const Query& query, const Fields& answer,
                                           const WechatpayV2Settings& settings) {
   if (answer.text("mch_id") != settings.merchants.own) return rejected("merchant_mismatch");
@@ -73,7 +59,8 @@ constexpr int kRefundsMax = 50;
 
 [[nodiscard]] Result<QueryAnswer> read_order(const Query& query, const Fields& answer,
                                              TimePoint now) {
-  POSTERN_RETURN_IF_ERROR(check_names(answer, "out_trade_no", query.attempt.number));
+  POSTERN_RETURN_IF_ERROR(
+      check_names("out_trade_no", answer.text("out_trade_no"), query.attempt.number));
   const std::string_view state = answer.text("trade_state");
   if (state == "CLOSED" || state == "REVOKED") {
     return final_answer({Fact::close(query.attempt, now)}, state);
@@ -81,7 +68,7 @@ constexpr int kRefundsMax = 50;
   if (state != "SUCCESS" && state != "REFUND") return pending_answer(state);
   POSTERN_ASSIGN_OR_RETURN(std::string payment_id,
                            read_id(answer.text("transaction_id"), "transaction_id"));
-  POSTERN_ASSIGN_OR_RETURN(const Money paid, read_fee(answer, "total_fee", "fee_type"));
+  POSTERN_ASSIGN_OR_RETURN(const Money paid, read_fee_v2(answer, "total_fee", "fee_type"));
   const std::optional<TimePoint> at = parse_china_time_compact(answer.text("time_end"));
   if (!at && !answer.text("time_end").empty()) return body_malformed("time_end is not a time");
   return final_answer({Fact::payment(query.attempt, std::move(payment_id), paid, at.value_or(now))},
@@ -98,7 +85,8 @@ constexpr int kRefundsMax = 50;
 
 [[nodiscard]] Result<QueryAnswer> read_refund(const Query& query, const Fields& answer,
                                               TimePoint now) {
-  POSTERN_RETURN_IF_ERROR(check_names(answer, "out_trade_no", query.attempt.number));
+  POSTERN_RETURN_IF_ERROR(
+      check_names("out_trade_no", answer.text("out_trade_no"), query.attempt.number));
   const std::optional<int> place = place_of(query.refund_number, answer);
   if (!place) return rejected("answer_about_another", "the answer does not list the refund");
   const std::string_view status = answer.text(fmt::format("refund_status_{}", *place));
@@ -109,7 +97,7 @@ constexpr int kRefundsMax = 50;
   POSTERN_ASSIGN_OR_RETURN(std::string refund_id,
                            read_id(answer.text(fmt::format("refund_id_{}", *place)), "refund_id"));
   POSTERN_ASSIGN_OR_RETURN(const Money sum,
-                           read_fee(answer, fmt::format("refund_fee_{}", *place), "fee_type"));
+                           read_fee_v2(answer, fmt::format("refund_fee_{}", *place), "fee_type"));
   const std::string_view text = answer.text(fmt::format("refund_success_time_{}", *place));
   const std::optional<TimePoint> at = parse_china_time(text);
   if (!at && !text.empty()) return body_malformed("refund_success_time is not a time");

@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <boost/json/object.hpp>
 #include <boost/url/encode.hpp>
 #include <boost/url/rfc/unreserved_chars.hpp>
@@ -15,6 +14,7 @@
 
 #include "channel/json.h"
 #include "channel/statement.h"
+#include "channel/text.h"
 #include "channel/wechatpay_v3_api.h"
 #include "channel/wechatpay_v3_identity.h"
 #include "core/money.h"
@@ -25,11 +25,6 @@ namespace {
 namespace json = boost::json;
 using core::Fact;
 using core::Money;
-
-[[nodiscard]] bool is_same_name(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
 
 [[nodiscard]] std::string percent_encode(std::string_view text) {
   return boost::urls::encode(text, boost::urls::unreserved_chars);
@@ -83,16 +78,11 @@ using core::Money;
   return *time;
 }
 
-[[nodiscard]] Result<void> check_names(const json::object& answer, std::string_view name,
-                                       std::string_view asked) {
-  if (json_text(answer, name) == asked) return {};
-  return rejected("answer_about_another", fmt::format("the answer names another {}", name));
-}
-
 [[nodiscard]] Result<QueryAnswer> read_transaction(const Query& query, const json::object& answer,
                                                    const WechatpayV3Settings& settings,
                                                    TimePoint now) {
-  POSTERN_RETURN_IF_ERROR(check_names(answer, "out_trade_no", query.attempt.number));
+  POSTERN_RETURN_IF_ERROR(
+      check_names("out_trade_no", json_text(answer, "out_trade_no"), query.attempt.number));
   POSTERN_ASSIGN_OR_RETURN(
       const std::string sub_merchant,
       identify_wechatpay_v3(answer, "TRANSACTION.SUCCESS", "transaction", settings));
@@ -115,8 +105,10 @@ using core::Money;
 /// A refund's answer names no merchant: it is asked for by number, and signed for us alone.
 [[nodiscard]] Result<QueryAnswer> read_refund(const Query& query, const json::object& answer,
                                               TimePoint now) {
-  POSTERN_RETURN_IF_ERROR(check_names(answer, "out_refund_no", query.refund_number));
-  POSTERN_RETURN_IF_ERROR(check_names(answer, "out_trade_no", query.attempt.number));
+  POSTERN_RETURN_IF_ERROR(
+      check_names("out_refund_no", json_text(answer, "out_refund_no"), query.refund_number));
+  POSTERN_RETURN_IF_ERROR(
+      check_names("out_trade_no", json_text(answer, "out_trade_no"), query.attempt.number));
   const std::string_view status = json_text(answer, "status");
   const bool failed = status == "ABNORMAL" || status == "CLOSED";
   if (status != "SUCCESS" && !failed) return pending_answer(status);
@@ -139,7 +131,7 @@ std::string_view only_header(const HttpResponse& response, std::string_view name
   std::string_view found;
   bool is_there = false;
   for (const auto& [field, value] : response.headers) {
-    if (!is_same_name(field, name)) continue;
+    if (!equal_without_case(field, name)) continue;
     if (is_there) return {};
     is_there = true;
     found = value;

@@ -22,7 +22,7 @@ enum class Refusal : unsigned char {
   kConnectionsPerPeer,  ///< closed at once
   kDescriptors,         ///< left waiting: the process is out of file descriptors
   kBytesHeld,           ///< 503: requests hold as much memory as they may
-  kNotAProxy,           ///< closed at once: the PROXY protocol is spoken, but not with this peer
+  kNotAProxy,           ///< closed at once: only proxies may connect, and this peer is none
   kProxyHeader,         ///< closed: the PROXY header is malformed, cut or late
   kWriteTimeout,        ///< reset: the peer does not read its answer
   kTlsHandshake,        ///< TLS's own alert: no common version, no certificate, not TLS at all

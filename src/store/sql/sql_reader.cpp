@@ -110,6 +110,12 @@ class SqlReader final : public Reader {
   [[nodiscard]] Result<std::vector<Row>> rows(const Query& query, Read read);
   template <class Row, class Read>
   [[nodiscard]] Result<std::optional<Row>> first(const Query& query, Read read);
+  /// The rows of `table` behind `after`, up to where none is missing any more.
+  template <class Row, class Read>
+  [[nodiscard]] Result<std::vector<Row>> settled_after(RowId after, std::size_t limit,
+                                                       std::string_view columns,
+                                                       std::string_view table, std::string_view id,
+                                                       Read read);
   [[nodiscard]] Result<std::vector<DeliveryRow>> deliveries_by(const DeliveryFilter& filter,
                                                                std::string_view direction);
   [[nodiscard]] std::unexpected<Error> unreadable(const Error& error);
@@ -300,19 +306,26 @@ Result<std::optional<EventRow>> SqlReader::event(RowId id) {
   return first<EventRow>(query, read_event);
 }
 
-Result<std::vector<EventRow>> SqlReader::events_after(RowId after, std::size_t limit) {
+template <class Row, class Read>
+Result<std::vector<Row>> SqlReader::settled_after(RowId after, std::size_t limit,
+                                                  std::string_view columns, std::string_view table,
+                                                  std::string_view id, Read read) {
   const auto query_until = [&](std::optional<RowId> until) {
-    Query query = select(kEventColumns, "events e");
-    query.where("e.id >", after);
-    if (until) query.where("e.id <=", *until);
-    query.order_by("e.id");
+    Query query = select(columns, table);
+    query.where(fmt::format("{} >", id), after);
+    if (until) query.where(fmt::format("{} <=", id), *until);
+    query.order_by(id);
     query.limit(limit);
     return query;
   };
-  std::vector<EventRow> events;
-  const Result<void> asked = source_->ask_settled(query_until, into(events, read_event));
+  std::vector<Row> rows;
+  const Result<void> asked = source_->ask_settled(query_until, into(rows, read));
   if (!asked) return unreadable(asked.error());
-  return events;
+  return rows;
+}
+
+Result<std::vector<EventRow>> SqlReader::events_after(RowId after, std::size_t limit) {
+  return settled_after<EventRow>(after, limit, kEventColumns, "events e", "e.id", read_event);
 }
 
 Result<std::vector<AppliedRow>> SqlReader::applied(RowId order) {
@@ -323,18 +336,7 @@ Result<std::vector<AppliedRow>> SqlReader::applied(RowId order) {
 }
 
 Result<std::vector<AuditRow>> SqlReader::audit_after(RowId after, std::size_t limit) {
-  const auto query_until = [&](std::optional<RowId> until) {
-    Query query = select(kAuditColumns, "audit u");
-    query.where("u.id >", after);
-    if (until) query.where("u.id <=", *until);
-    query.order_by("u.id");
-    query.limit(limit);
-    return query;
-  };
-  std::vector<AuditRow> acts;
-  const Result<void> asked = source_->ask_settled(query_until, into(acts, read_audit));
-  if (!asked) return unreadable(asked.error());
-  return acts;
+  return settled_after<AuditRow>(after, limit, kAuditColumns, "audit u", "u.id", read_audit);
 }
 
 Query SqlReader::select_callbacks() const {
