@@ -445,10 +445,14 @@ constexpr std::array<std::string_view, 24> kReserved{
     // Secret keeps a std::string, whose bytes end with a NUL.
     POSTERN_RETURN_IF_ERROR(set_given(conf.get(), name, std::string(value.reveal()).c_str()));
   }
-  const std::array<std::pair<std::string_view, std::string>, 9> own{{
+  const std::array<std::pair<std::string_view, std::string>, 10> own{{
       {"bootstrap.servers", options.brokers},
       {"enable.idempotence", "true"},
       {"acks", "all"},
+      // With several in flight, librdkafka takes the acknowledgement of a later request for an
+      // earlier refused one too, trusting that the broker would else have refused both. P6 is not
+      // left to that trust; what waits meanwhile goes in one batch.
+      {"max.in.flight.requests.per.connection", "1"},
       {"message.timeout.ms", deadline},
       {"request.timeout.ms", deadline},
       {"linger.ms", "5"},
